@@ -213,6 +213,8 @@ fn text(report: &ImportReport) -> String {
     out
 }
 
+/// Columns that are named.
+const NAMED: usize = 20;
 /// Classes of a task that are listed.
 const LISTED: usize = 8;
 
@@ -242,7 +244,14 @@ fn understood(report: &ImportReport) -> String {
         out.push_str(&format!("{line}{names}\n"));
     }
     if !report.unread.is_empty() {
-        let names: Vec<&str> = report.unread.iter().map(String::as_str).collect();
+        // As pandas calls the numbers of rows.
+        let shown =
+            |name: &String| if name.trim().is_empty() { "one without a name".into() } else { name.clone() };
+        let mut names: Vec<String> = report.unread.iter().take(NAMED).map(shown).collect();
+        if report.unread.len() > NAMED {
+            names.push(format!("{} more", report.unread.len() - NAMED));
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         out.push_str(&format!("columns that are not written: {}\n", printable(&listed(&names, "and"))));
     }
     out

@@ -124,11 +124,26 @@ pub fn is_blank(cell: &Cell<'_>) -> bool {
     }
 }
 
+/// The name of the class that a cell stands for: by its number, as the datasets library keeps classes, or by its name.
+/// `untyped`: all cells of the file are texts, numbers too.
+pub fn class_of<'c>(cell: &Cell<'_>, classes: &'c [String], untyped: bool) -> Option<&'c str> {
+    let text = cell.scalar()?;
+    let text = text.trim();
+    let named = || classes.iter().find(|name| name.as_str() == text);
+    let numbered = || classes.get(text.parse::<usize>().ok()?);
+    let found = match cell {
+        Cell::Text(_) if untyped => numbered().or_else(named),
+        Cell::Text(_) => named().or_else(numbered),
+        _ => numbered(),
+    };
+    found.map(String::as_str)
+}
+
 /// A whole number, also one that is kept as a number with a fraction: what has gaps is so in pandas.
 pub fn whole(value: &Value) -> Option<i64> {
-    /// Above this, not every whole number is one with a fraction.
-    const LARGEST: f64 = 1e15;
-    let of = |number: f64| (number.fract() == 0.0 && number.abs() < LARGEST).then_some(number as i64);
+    /// 2^53: above this, not every whole number is one with a fraction.
+    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    let of = |number: f64| (number.fract() == 0.0 && number.abs() <= LARGEST).then_some(number as i64);
     value.as_i64().or_else(|| value.as_f64().filter(|_| value.is_f64()).and_then(of))
 }
 
@@ -137,7 +152,11 @@ pub fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => {
-            Some(whole(value).map_or_else(|| number.to_string(), |whole| whole.to_string()))
+            let text = || {
+                let text = number.to_string();
+                text.strip_suffix(".0").map(String::from).unwrap_or(text)
+            };
+            Some(whole(value).map_or_else(text, |whole| whole.to_string()))
         }
         Value::Bool(truth) => Some(truth.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
@@ -151,5 +170,45 @@ pub fn what(value: &Value) -> String {
         Value::Array(values) => format!("a list of {}", counted(values.len(), "value")),
         Value::Object(_) => "an object".into(),
         other => short(&other.to_string()).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_have_no_fraction() {
+        for (value, text) in [
+            (json!(3.0), "3"),
+            (json!(-0.0), "0"),
+            (json!(2.5), "2.5"),
+            (json!(1e15), "1000000000000000"),
+            (json!(9_007_199_254_740_992.0), "9007199254740992"),
+            (json!(9.5e15), "9500000000000000"),
+            (json!(1e16), "1e+16"),
+            (json!(1e-7), "1e-7"),
+            (json!(u64::MAX), "18446744073709551615"),
+        ] {
+            assert_eq!(scalar(&value).as_deref(), Some(text));
+        }
+    }
+
+    #[test]
+    fn classes_are_found_by_number_and_by_name() {
+        let classes = ["1", "2", "x"].map(String::from);
+        let of = |value: Value, untyped| class_of(&Cell::of(value), &classes, untyped);
+        assert_eq!(
+            (of(json!(1), false), of(json!(1.0), false), of(json!(3), false)),
+            (Some("2"), Some("2"), None)
+        );
+        // A text is a name, where texts are not all that there is.
+        assert_eq!((of(json!("1"), false), of(json!("1"), true)), (Some("1"), Some("2")));
+        assert_eq!(
+            (of(json!("x"), true), of(json!("y"), true), of(json!("0"), false)),
+            (Some("x"), None, Some("1"))
+        );
     }
 }

@@ -13,6 +13,7 @@ mod kinds;
 mod labels;
 mod layouts;
 mod names;
+mod oddities;
 mod plan;
 mod record;
 mod report;

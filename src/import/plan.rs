@@ -1,7 +1,9 @@
 //! How each file of a source is read: its shape, and the columns that are wanted of it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::cell::{Cell, class_of};
 use super::kinds::Columns;
 use super::layouts::{Found, Piece};
 use super::shapes::{Mapping, Role, SHAPES, Shape, place};
@@ -27,6 +29,8 @@ pub(super) struct FilePlan {
     pub mapping: Mapping,
     /// Columns that are read.
     pub wanted: Vec<String>,
+    /// Names of classes, where the numbers of such a column stand for them.
+    pub classes: Vec<Option<Vec<String>>>,
     /// Those that the file has beside them.
     pub unread: Vec<String>,
     /// Places among them, where there are such columns.
@@ -40,6 +44,16 @@ pub(super) struct FilePlan {
     pub task_name: String,
     /// The split of its rows, where no column says it.
     pub split_name: Option<Split>,
+}
+
+impl FilePlan {
+    /// The text of the cell of a wanted column: the name of its class, where its numbers stand for classes.
+    pub fn text<'c>(&self, place: usize, cells: &'c [Cell<'_>]) -> Option<Cow<'c, str>> {
+        let cell = cells.get(place)?;
+        let classes = self.classes.get(place).and_then(Option::as_deref);
+        let name = classes.and_then(|classes| class_of(cell, classes, self.piece.kind.untyped));
+        name.map(|name| Cow::Owned(name.to_string())).or_else(|| cell.scalar())
+    }
 }
 
 /// How all files are read.
@@ -71,13 +85,18 @@ pub(super) fn plan(
 }
 
 fn of_file(spec: &ImportSpec, piece: &Piece, name: &str, several: bool) -> Result<FilePlan> {
-    let columns = piece.kind.columns(&piece.path)?;
+    let mut columns = piece.kind.columns(&piece.path)?;
+    for (column, names) in &piece.classes {
+        columns.classes.entry(column.clone()).or_insert_with(|| names.clone());
+    }
+    let columns = columns;
     let broken = |problem: String| Error::file(&piece.path, problem);
     let missing = |name: &str, what: &str| {
         broken(format!("has no column \"{}\" {what}; it has {}", short(name), listed(&columns)))
     };
     let mut wanted = Vec::new();
     let (shape, mut mapping) = shape(spec, &columns, &mut wanted).map_err(broken)?;
+    mapping.untyped = piece.kind.untyped;
     if let Some(base) = spec.answer_base {
         mapping.base = base;
     }
@@ -99,6 +118,15 @@ fn of_file(spec: &ImportSpec, piece: &Piece, name: &str, several: bool) -> Resul
         None if spec.split_rule.column => known(&[SPLIT_COLUMN]),
         named => named,
     };
+    if split.is_none() && spec.split_rule.needs_column() {
+        let rule = spec.split_rule;
+        let problem = format!(
+            "has no column \"{SPLIT_COLUMN}\", and --split-rule {rule} takes splits from a column alone: name it with \
+             --split-column, or choose another --split-rule; it has {}",
+            listed(&columns)
+        );
+        return Err(broken(problem));
+    }
     let split = column(split, "for splits")?;
     let family = column(spec.family_column.as_deref(), "for families")?;
     let id = column(known(&ID_COLUMNS), "")?;
@@ -114,10 +142,12 @@ fn of_file(spec: &ImportSpec, piece: &Piece, name: &str, several: bool) -> Resul
     let parts: Vec<&str> = config.into_iter().chain(piece.group.as_deref().filter(|_| several)).collect();
     let task_name = if parts.is_empty() { name.to_string() } else { parts.join("_") };
     let unread = columns.names.iter().filter(|name| !wanted.contains(name)).cloned().collect();
+    let classes = wanted.iter().map(|name| columns.classes.get(name).cloned()).collect();
     Ok(FilePlan {
         piece: piece.clone(),
         shape,
         mapping,
+        classes,
         wanted,
         unread,
         task,

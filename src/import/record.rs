@@ -70,7 +70,16 @@ impl Key {
         let mut hash = Mixer::new(seed);
         hash.text(&record.instruction);
         hash.text(&record.input);
-        hash.list(&record.choices);
+        // What may be chosen is asked, too, in whatever order it stands.
+        let choice = |text: &String| {
+            let mut hash = Mixer::new(seed);
+            hash.text(text);
+            hash.finish()
+        };
+        hash.word(record.choices.len() as u64);
+        if !record.choices.is_empty() {
+            hash.word(record.choices.iter().map(choice).fold(0, u64::wrapping_add));
+        }
         let prompt = hash.finish();
         let mut hash = Mixer::new(seed ^ 1);
         hash.text(&record.output);
@@ -149,6 +158,14 @@ mod tests {
         // Where one text ends and the next begins counts.
         assert_ne!(key("ab", "c", "x").prompt, key("a", "bc", "x").prompt);
         assert_ne!(Key::of(&record("a", "b", "c"), 1), key("a", "b", "c"));
+        // Choices in another order are the same prompt, other choices are not.
+        let of = |choices: [&str; 2]| {
+            let choices = choices.map(String::from).to_vec();
+            Key::of(&Record { choices, ..record("q", "", "yes") }, 42)
+        };
+        assert_eq!(of(["yes", "no"]), of(["no", "yes"]));
+        assert_ne!(of(["yes", "no"]).prompt, of(["yes", "on"]).prompt);
+        assert_ne!(of(["yes", "no"]).prompt, key("q", "", "yes").prompt);
         // What is written into task files depends on it: the same on every machine and in every version.
         assert_eq!(key("Add", "1 1", "2").prompt, 16_114_504_690_800_680_722);
     }

@@ -1,12 +1,12 @@
 //! The import itself: two passes over the rows, then the folders.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
 use super::answers::read_answers;
 use super::labels::Labels;
 use super::layouts::{Found, find};
 use super::names::clean;
+use super::oddities::{Given, MAX_WARNINGS, empty_files, first_few, rows_as_tasks, unread};
 use super::plan::{FilePlan, plan};
 use super::record::{Key, Mixer, Record};
 use super::report::{Counts, Example, ImportReport, TaskReport};
@@ -14,9 +14,9 @@ use super::sample::{Fate, Kept, Seen};
 use super::scan::{Dropped, Scanned, scan};
 use super::spec::ImportSpec;
 use super::splits::Split;
-use super::write::{TaskPath, Writer, check_free, shown};
+use super::write::{TaskPath, Writer, check_free, check_out, shown};
 use crate::scorers::{Answered, Scorer};
-use crate::text::short;
+use crate::text::{printable, short};
 use crate::train::TaskInfo;
 use crate::{Cancel, Error, Result};
 
@@ -26,8 +26,6 @@ const MAX_TASKS: usize = 20_000;
 const MAX_IDS: usize = 1 << 20;
 /// Characters of an example to look at.
 const SHOWN: usize = 2000;
-/// Most warnings of one kind.
-const MAX_WARNINGS: usize = 10;
 
 /// Makes tasks of a source. `progress` hears what is done, and how many rows are through.
 ///
@@ -39,7 +37,7 @@ pub fn import(
     cancel: &Cancel,
     progress: &mut dyn FnMut(&str, u64),
 ) -> Result<ImportReport> {
-    check_out(spec)?;
+    check_out(&spec.out, &spec.source)?;
     let found = find(&spec.source, &spec.configs)?;
     let found = chosen(spec, found)?;
     let name = match &spec.name {
@@ -49,8 +47,9 @@ pub fn import(
             name => name,
         },
     };
-    let is_empty = |name: &String| format!("the split {} has no rows", shown(Path::new(name)));
-    let mut left_out: Vec<String> = found.empty.iter().take(MAX_WARNINGS).map(is_empty).collect();
+    let is_empty = |name: &String| format!("the split {} has no rows", printable(name));
+    let mut left_out = first_few(found.empty.iter().map(is_empty).collect());
+    left_out.extend(first_few(found.unread.clone()));
     let mut plans = plan(spec, &found, &name, &mut left_out)?;
     read_answers(spec, &mut plans, cancel, &mut |rows| progress("looking at answers", rows))?;
     let mut first = FirstPass::new(spec, &name)?;
@@ -59,6 +58,11 @@ pub fn import(
     first.settle_names()?;
     let (tasks, mut warnings) = (first.tasks, left_out);
     warnings.extend(first.warnings);
+    if first.repeated > MAX_WARNINGS {
+        let more = first.repeated - MAX_WARNINGS;
+        warnings.push(format!("{more} more rows have the id of another one, with other content"));
+    }
+    warnings.extend(rows_as_tasks(spec, &plans, tasks.len(), first.seen));
     if tasks.is_empty() {
         return Err(nothing(spec, rows, first.seen, &Counts::default()));
     }
@@ -72,7 +76,7 @@ pub fn import(
     if again != rows {
         return Err(Error::file(&spec.source, "changed while it was read: import it again"));
     }
-    warnings.extend(empty_files(&plans, &second.file_rows));
+    warnings.extend(first_few(empty_files(&plans, &second.file_rows)));
     let mut report = ImportReport {
         out: spec.out.clone(),
         written: !spec.dry_run,
@@ -89,20 +93,6 @@ pub fn import(
     };
     second.finish(spec, &found, &mut report, first.seen)?;
     Ok(report)
-}
-
-fn check_out(spec: &ImportSpec) -> Result<()> {
-    if spec.out.as_os_str().is_empty() {
-        return Err(Error::usage("--out needs a folder"));
-    }
-    if spec.out.exists() && !spec.out.is_dir() {
-        return Err(Error::file(&spec.out, "is not a folder: choose another --out"));
-    }
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    if real(&spec.source).is_some_and(|source| real(&spec.out).is_some_and(|out| out.starts_with(&source))) {
-        return Err(Error::file(&spec.out, "lies in the source itself: choose another --out"));
-    }
-    Ok(())
 }
 
 /// The configurations that are named.
@@ -145,28 +135,6 @@ fn nothing(spec: &ImportSpec, rows: u64, seen: u64, dropped: &Counts) -> Error {
         _ => format!("has {rows} rows, none of which is kept: {}", dropped.words()),
     };
     Error::file(&spec.source, why)
-}
-
-/// Files without a row.
-fn empty_files(plans: &[FilePlan], rows: &HashSet<*const FilePlan>) -> Vec<String> {
-    let empty = plans.iter().filter(|plan| !rows.contains(&std::ptr::from_ref(*plan)));
-    empty
-        .take(MAX_WARNINGS)
-        .map(|plan| {
-            format!(
-                "{}: no row of it was read: it is empty, or --where lets none through",
-                shown(&plan.piece.path)
-            )
-        })
-        .collect()
-}
-
-/// Columns that no file's plan reads, each once.
-fn unread(plans: &[FilePlan]) -> Vec<String> {
-    let mut names: Vec<String> = plans.iter().flat_map(|plan| &plan.unread).cloned().collect();
-    let mut seen = HashSet::new();
-    names.retain(|name| seen.insert(name.clone()));
-    names
 }
 
 /// What the first pass knows of a task.
@@ -376,6 +344,7 @@ struct Chosen {
     kept: Kept,
     rows: u64,
     counts: [u64; 3],
+    given: Given,
     dropped: Counts,
     shape: &'static str,
     example: Option<Example>,
@@ -416,6 +385,7 @@ impl<'s> SecondPass<'s> {
                 kept: task.seen.choose(spec.caps, numbered, spec.keep_duplicates),
                 rows: 0,
                 counts: [0; 3],
+                given: Given::default(),
                 dropped: Counts::default(),
                 shape: "",
                 example: None,
@@ -447,6 +417,7 @@ impl<'s> SecondPass<'s> {
         };
         let at = task.rows;
         task.rows += 1;
+        task.given.add(row.split, row.record.as_ref().err().copied());
         let record = match row.record {
             Ok(record) => record,
             Err(why) => {
@@ -484,22 +455,22 @@ impl<'s> SecondPass<'s> {
         let origin = found.origin.clone().unwrap_or_else(|| found.name.clone());
         let mut writer = self.writer.take();
         let chooses = spec.metric.is_some_and(|metric| metric.chooses());
+        let (mut lost, mut moved, mut odd) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (mut task, path)) in self.tasks.into_iter().zip(&self.paths).enumerate() {
             report.dropped.add_all(&task.dropped);
             let kept: u64 = task.counts.iter().sum();
             report.kept += kept;
             if kept == 0 {
                 let dropped = task.dropped.words();
-                report
-                    .warnings
-                    .push(format!("no row of the task \"{}\" is kept: {dropped}", short(&task.raw)));
+                lost.push(format!("no row of the task \"{}\" is kept: {dropped}", short(&task.raw)));
                 continue;
             }
             if task.kept.moved.is_some() {
                 let raw = short(&task.raw);
-                report
-                    .warnings
-                    .push(format!("the task \"{raw}\" has validation rows alone: they are its test split"));
+                moved.push(format!("the task \"{raw}\" has validation rows alone: they are its test split"));
+            }
+            if spec.split_rule.by_number.is_none() {
+                odd.extend(task.given.odd(&short(&task.raw), task.counts, &task.kept));
             }
             if task.options.is_empty() {
                 task.options = std::mem::take(&mut task.labels).classes(kept, chooses);
@@ -548,6 +519,7 @@ impl<'s> SecondPass<'s> {
         if report.tasks.is_empty() {
             return Err(nothing(spec, report.rows, seen, &report.dropped));
         }
+        report.warnings.extend([lost, moved, odd].into_iter().flat_map(first_few));
         report.tasks.sort_by(|a, b| (&a.family, &a.task).cmp(&(&b.family, &b.task)));
         match writer {
             Some(writer) => writer.finish(),

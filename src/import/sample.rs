@@ -148,6 +148,11 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// Whether a split was taken out of the training rows.
+    pub fn is_derived(&self, split: Split) -> bool {
+        self.derived[split.index()]
+    }
+
     /// What happens to the next row with this key, which the source has in `split`.
     pub fn fate(&mut self, split: Split, key: Key) -> Fate {
         let split = if self.moved == Some(split) { Split::Test } else { split };

@@ -1,6 +1,8 @@
 //! One pass over all rows of a source.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
 
 use super::cell::{At, Cell, Type};
 use super::plan::FilePlan;
@@ -8,6 +10,7 @@ use super::record::{Problem, Record};
 use super::shapes::Roles;
 use super::spec::ImportSpec;
 use super::splits::Split;
+use super::write::shown;
 use crate::text::short;
 use crate::{Cancel, Error, Result};
 
@@ -64,9 +67,12 @@ pub(super) fn scan(
     on: &mut dyn FnMut(Scanned<'_, '_>) -> Result<()>,
 ) -> Result<u64> {
     let mut rows = 0;
+    let mut firsts: HashMap<ColumnName<'_>, First<'_>> = HashMap::new();
     for plan in plans {
-        // The first value of each column, with which no other kind is mixed.
-        let mut types: Vec<Option<(Type, At)>> = vec![None; plan.wanted.len()];
+        // Files of one task have the same columns; those without types of their own say nothing of the others'.
+        let name = |column: &str| (plan.task_name.as_str(), column.to_string(), plan.piece.kind.untyped);
+        let mut types: Vec<Option<First<'_>>> =
+            plan.wanted.iter().map(|column| firsts.get(&name(column)).copied()).collect();
         plan.piece.kind.read(&plan.piece.path, &plan.wanted, &mut |at, cells| {
             rows += 1;
             if rows % CHECKED == 0 {
@@ -78,29 +84,46 @@ pub(super) fn scan(
             }
             row(spec, plan, at, cells, &mut types, on)
         })?;
+        for (column, first) in plan.wanted.iter().zip(types) {
+            if let Some(first) = first {
+                firsts.entry(name(column)).or_insert(first);
+            }
+        }
     }
     Ok(rows)
 }
 
-/// Whether the filters let a row through.
+/// A column of a task: the task's name, its own, and whether its file has no types.
+type ColumnName<'p> = (&'p str, String, bool);
+
+/// The first value of a column, with which no other kind is mixed.
+#[derive(Clone, Copy)]
+struct First<'p> {
+    kind: Type,
+    at: At,
+    file: &'p Path,
+}
+
+/// Whether the filters let a row through: by the text of a cell, or by the number of its class.
 pub(super) fn passes(plan: &FilePlan, cells: &[Cell<'_>]) -> bool {
     plan.filters.iter().all(|(place, values)| {
-        let text = cells.get(*place).and_then(Cell::scalar).unwrap_or_default();
-        values.iter().any(|value| *value == text)
+        let text = plan.text(*place, cells).unwrap_or_default();
+        let number = cells.get(*place).and_then(Cell::scalar).unwrap_or_default();
+        values.iter().any(|value| *value == text || *value == number)
     })
 }
 
-fn row(
+fn row<'p>(
     spec: &ImportSpec,
-    plan: &FilePlan,
+    plan: &'p FilePlan,
     at: At,
     cells: &mut [Cell<'_>],
-    types: &mut [Option<(Type, At)>],
+    types: &mut [Option<First<'p>>],
     on: &mut dyn FnMut(Scanned<'_, '_>) -> Result<()>,
 ) -> Result<()> {
     let broken = |problem: &str| Error::file(&plan.piece.path, format!("{at}: {problem}"));
     let owned = |place: Option<usize>| -> Option<Cow<'_, str>> {
-        cells.get(place?)?.scalar().map(|text| Cow::Owned(text.into_owned()))
+        plan.text(place?, cells).map(|text| Cow::Owned(text.into_owned()))
     };
     let (task, family, id) = (owned(plan.task), owned(plan.family), owned(plan.id));
     let mixed = mixed(plan, cells, at, types);
@@ -147,18 +170,33 @@ fn row(
 }
 
 /// What is wrong where a column mixes kinds of values.
-fn mixed(plan: &FilePlan, cells: &[Cell<'_>], at: At, types: &mut [Option<(Type, At)>]) -> Option<String> {
+fn mixed<'p>(
+    plan: &'p FilePlan,
+    cells: &[Cell<'_>],
+    at: At,
+    types: &mut [Option<First<'p>>],
+) -> Option<String> {
     let mut problem = None;
     for (column, (cell, first)) in cells.iter().zip(types).enumerate() {
         let Some(kind) = cell.kind().filter(|_| plan.mapping.uses(column)) else { continue };
+        // Numbers of classes are written as their names.
+        let kind = match plan.classes.get(column) {
+            Some(Some(_)) if kind == Type::Number => Type::Text,
+            _ => kind,
+        };
         match first {
-            None => *first = Some((kind, at)),
-            Some((before, place)) if *before != kind && problem.is_none() => {
+            None => *first = Some(First { kind, at, file: &plan.piece.path }),
+            Some(before) if before.kind != kind && problem.is_none() => {
+                let file = match before.file == plan.piece.path {
+                    true => String::new(),
+                    false => format!("{}, ", shown(before.file)),
+                };
                 problem = Some(format!(
-                    "\"{}\" is {}, but {} in {place}: write all of them alike, or drop such rows with --skip-bad",
+                    "\"{}\" is {}, but {} in {file}{}: write all of them alike, or drop such rows with --skip-bad",
                     short(plan.wanted.get(column).map_or("", String::as_str)),
                     kind.words(),
-                    before.words()
+                    before.kind.words(),
+                    before.at
                 ));
             }
             Some(_) => {}

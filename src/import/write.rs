@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::record::Record;
 use super::splits::Split;
@@ -25,6 +25,39 @@ impl TaskPath {
     fn below(&self, folder: &Path) -> PathBuf {
         folder.join(&self.family).join(&self.task)
     }
+}
+
+/// That tasks can be written to a folder: it is one or is not there, and it is neither the source nor below it, where the
+/// next import would take its tasks for rows.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_out(out: &Path, source: &Path) -> Result<()> {
+    if out.as_os_str().is_empty() {
+        return Err(Error::usage("--out needs a folder"));
+    }
+    if out.exists() && !out.is_dir() {
+        return Err(Error::file(out, "is not a folder: choose another --out"));
+    }
+    let is_below = |source: PathBuf| real(out).is_some_and(|out| out.starts_with(source));
+    if std::fs::canonicalize(source).ok().is_some_and(is_below) {
+        return Err(Error::file(out, "lies in the source itself: choose another --out"));
+    }
+    Ok(())
+}
+
+/// Where a path leads, of which the last parts need not be there.
+fn real(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let there = path.ancestors().find_map(|part| Some((part, std::fs::canonicalize(part).ok()?)));
+    let (there, mut real) = there?;
+    for part in path.strip_prefix(there).ok()?.components() {
+        match part {
+            Component::ParentDir => drop(real.pop()),
+            part => real.push(part),
+        }
+    }
+    Some(real)
 }
 
 /// That none of the tasks is there already.

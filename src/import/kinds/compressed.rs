@@ -72,7 +72,9 @@ impl Read for Unpacked {
         let packing = self.packing;
         let read = self.inner.read(buffer).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => {
-                invalid(format!("ends within its {packing} stream: it is truncated; get it again"))
+                invalid(format!(
+                    "ends within its {packing} stream: it is truncated, or has something else behind it; get it again"
+                ))
             }
             // The file itself cannot be read.
             _ if error.raw_os_error().is_some() => error,

@@ -1,6 +1,6 @@
 //! JSON: one object per line, one array of objects, or an object that has such an array.
 
-use std::cell::Cell as StdCell;
+use std::cell::{Cell as StdCell, RefCell};
 use std::fmt;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
@@ -10,8 +10,10 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqA
 use serde_json::Value;
 
 use super::compressed::{self, Bounded};
+use super::digits::{Digits, Watched, have_passed, may_lack};
 use super::{Columns, FileKind, MAX_ROW, Take};
 use crate::import::cell::{At, Cell};
+use crate::import::splits::Split;
 use crate::outside::io_reason;
 use crate::text::short;
 use crate::{Error, Result};
@@ -60,7 +62,12 @@ fn form(path: &Path) -> Result<Form> {
             Some(b'{') => {
                 let has_rows = |value: &Value| {
                     let list = LISTS.iter().find_map(|name| value.get(name)?.as_array());
-                    list.is_some_and(|list| list.first().is_some_and(Value::is_object))
+                    // A list per split is no row, either, and is called what it is where it is read.
+                    let is_split = |name: &String| Split::of_word(name).is_some();
+                    let mut splits =
+                        value.as_object().into_iter().flatten().filter(|(name, _)| is_split(name));
+                    list.or_else(|| splits.find_map(|(_, value)| value.as_array()))
+                        .is_some_and(|list| list.first().is_some_and(Value::is_object))
                 };
                 return Ok(match serde_json::from_slice::<Value>(trimmed) {
                     Ok(value) if has_rows(&value) => Form::Object,
@@ -135,6 +142,9 @@ fn each_line(path: &Path, wanted: &[String], rows: &mut Rows<'_>) -> Result<()> 
         row.clear();
         let read = row.deserialize(&mut json).and_then(|()| json.end());
         read.map_err(|error| broken(about_line(&error)))?;
+        if let Some(name) = row.lacking.take().filter(|_| Digits::are_in(text)) {
+            return Err(broken(lacks_digits(&name)));
+        }
         if let Some(problem) = row.problem.take() {
             return Err(broken(problem));
         }
@@ -142,6 +152,11 @@ fn each_line(path: &Path, wanted: &[String], rows: &mut Rows<'_>) -> Result<()> 
             return Ok(());
         }
     }
+}
+
+/// That a column has a whole number which would lose digits.
+fn lacks_digits(name: &str) -> String {
+    format!("\"{}\" has a whole number of more digits than are kept: write it as a text", short(name))
 }
 
 /// What is wrong with one line's JSON.
@@ -157,8 +172,11 @@ fn about_line(error: &serde_json::Error) -> String {
 
 fn each_element(path: &Path, form: Form, wanted: &[String], rows: &mut Rows<'_>) -> Result<()> {
     let since = Rc::new(StdCell::new(0));
-    let reader = Bounded { inner: compressed::open(path)?, since: since.clone() };
-    let mut list = List { path, since, row: Row::new(wanted), rows, number: 0, end: None, found: false };
+    let digits = Rc::new(RefCell::new(Digits::default()));
+    let bounded = Bounded { inner: compressed::open(path)?, since: since.clone() };
+    let reader = Watched { inner: bounded, digits: digits.clone() };
+    let row = Row::new(wanted);
+    let mut list = List { path, since, digits, row, rows, number: 0, end: None, found: false };
     // The reader is buffered, and bytes are taken from it one by one.
     let mut json = serde_json::Deserializer::from_reader(io::BufReader::new(reader));
     let read = match form {
@@ -172,13 +190,14 @@ fn each_element(path: &Path, form: Form, wanted: &[String], rows: &mut Rows<'_>)
         None => {}
     }
     read.and_then(|()| json.end()).map_err(|error| {
-        let at = At::Element(number + 1);
+        // An object is no list before its list has begun.
+        let at = if found { format!("{}: ", At::Element(number + 1)) } else { String::new() };
         let problem = match error.io_error_kind() {
-            Some(_) => format!("{at}: {error}"),
+            Some(_) => format!("{at}{error}"),
             None if error.is_eof() => {
-                format!("{at}: the file ends within its JSON: it is truncated; get it again")
+                format!("{at}the file ends within its JSON: it is truncated; get it again")
             }
-            None => format!("{at}: is not valid JSON: {error}"),
+            None => format!("{at}is not valid JSON: {error}"),
         };
         Error::file(path, problem)
     })?;
@@ -187,7 +206,8 @@ fn each_element(path: &Path, form: Form, wanted: &[String], rows: &mut Rows<'_>)
         return Err(Error::file(
             path,
             format!(
-                "is one JSON object, which has no list of rows as {names}: write one object per line, or an array"
+                "is one JSON object, which has no list of rows as {names}: write one object per line or an array, and a \
+                 file for each split"
             ),
         ));
     }
@@ -204,6 +224,7 @@ enum End {
 struct List<'a, 'w, 't> {
     path: &'a Path,
     since: Rc<StdCell<usize>>,
+    digits: Rc<RefCell<Digits>>,
     row: Row<'w>,
     rows: &'a mut Rows<'t>,
     number: u64,
@@ -228,6 +249,9 @@ impl<'de> Visitor<'de> for &mut List<'_, '_, '_> {
             }
             self.number += 1;
             let at = At::Element(self.number);
+            if let Some(name) = self.row.lacking.take().filter(|_| have_passed(&self.digits)) {
+                self.row.problem = Some(lacks_digits(&name));
+            }
             let more = match self.row.problem.take() {
                 Some(problem) => Err(Error::file(self.path, format!("{at}: {problem}"))),
                 None => (self.rows)(at, &mut self.row),
@@ -279,17 +303,20 @@ struct Row<'w> {
     /// The names of its fields, where no cells are wanted.
     keys: Vec<String>,
     problem: Option<String>,
+    /// A column whose number may lack digits.
+    lacking: Option<String>,
 }
 
 impl<'w> Row<'w> {
     fn new(wanted: &'w [String]) -> Self {
-        Self { wanted, cells: Vec::new(), keys: Vec::new(), problem: None }
+        Self { wanted, cells: Vec::new(), keys: Vec::new(), problem: None, lacking: None }
     }
 
     fn clear(&mut self) {
         self.cells.clear();
         self.cells.resize(self.wanted.len(), Cell::Missing);
         self.keys.clear();
+        self.lacking = None;
     }
 }
 
@@ -324,7 +351,11 @@ impl<'de> Visitor<'de> for &mut Row<'_> {
                 }
                 continue;
             };
-            let value = Cell::of(map.next_value::<Value>()?);
+            let value = map.next_value::<Value>()?;
+            if may_lack(&value) {
+                self.lacking = Some(name.clone());
+            }
+            let value = Cell::of(value);
             let before = self.cells.get_mut(place).map(|cell| std::mem::replace(cell, value));
             if before.is_some_and(|before| before != Cell::Missing) {
                 self.problem =

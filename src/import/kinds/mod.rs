@@ -4,6 +4,7 @@ mod arrays;
 mod arrow;
 mod compressed;
 mod csv;
+mod digits;
 mod json;
 mod pages;
 mod parquet;

@@ -45,6 +45,16 @@ fn open(path: &Path) -> Result<Opened> {
     let (file, found) = open_regular(path).map_err(|e| broken(io_reason(&e)))?;
     let length = found.len();
     let truncated = || broken("does not end as a Parquet file does: it is truncated; get it again".into());
+    if length == 0 {
+        return Err(broken("is empty: it has no rows".into()));
+    }
+    let mut start = [0; 4];
+    let begins = read_exact_at(&file, &mut start, 0).is_ok() && start == *MAGIC;
+    if !begins {
+        return Err(broken(
+            "does not begin as a Parquet file does: it is something else under that name".into(),
+        ));
+    }
     let mut end = [0; 8];
     let at = length.checked_sub(8).filter(|at| *at >= 4).ok_or_else(truncated)?;
     read_exact_at(&file, &mut end, at).map_err(|e| Error::io(path, e))?;

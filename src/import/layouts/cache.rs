@@ -14,6 +14,8 @@ pub(super) const LAYOUT: Layout = Layout {
     find,
 };
 
+/// What names of folders of datasets begin with.
+const PREFIX: &str = "datasets--";
 /// Longest name of a revision.
 const MAX_REVISION: u64 = 4096;
 
@@ -24,12 +26,37 @@ fn find(folder: &Path, configs: &[String]) -> Result<Found> {
     }
     let mut found = in_folder(&snapshot, configs)?;
     let real = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
-    let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let id = name.strip_prefix("datasets--").unwrap_or(&name).replace("--", "/");
-    let revision = snapshot.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    found.name = id.rsplit('/').next().unwrap_or(&id).to_string();
-    found.origin = Some(format!("{id}@{revision}"));
+    let named = named(&real, &snapshot);
+    (found.name, found.origin) = (named.name, Some(named.origin));
     Ok(found)
+}
+
+/// What a snapshot is called.
+pub(super) struct Named {
+    /// Of the dataset.
+    pub name: String,
+    /// Repository and revision.
+    pub origin: String,
+}
+
+/// What a snapshot of a dataset's folder is called.
+fn named(folder: &Path, snapshot: &Path) -> Named {
+    let last = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (name, revision) = (last(folder), last(snapshot));
+    let id = name.strip_prefix(PREFIX).unwrap_or(&name).replace("--", "/");
+    Named { name: id.rsplit('/').next().unwrap_or(&id).to_string(), origin: format!("{id}@{revision}") }
+}
+
+/// What a source is called that is a snapshot, or in one, and was named without its cache: `hf download` prints such
+/// paths. The second is whether it is all of the snapshot.
+pub(super) fn snapshot_of(source: &Path) -> Option<(Named, bool)> {
+    let path = std::path::absolute(source).ok()?;
+    path.ancestors().find_map(|snapshot| {
+        let snapshots = snapshot.parent().filter(|above| above.ends_with("snapshots"))?;
+        let folder = snapshots.parent()?;
+        let is_cache = folder.file_name()?.to_string_lossy().starts_with(PREFIX);
+        is_cache.then(|| (named(folder, snapshot), snapshot == path))
+    })
 }
 
 fn snapshot(folder: &Path) -> Result<PathBuf> {

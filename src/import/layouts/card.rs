@@ -1,5 +1,6 @@
 //! A dataset of the hub: its card, `README.md`, names configurations and patterns of files for their splits.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::found::{Found, Piece, name_of};
@@ -30,8 +31,10 @@ fn find(folder: &Path, configs: &[String]) -> Result<Found> {
     let path = folder.join(CARD);
     let text = read_text_of(&path, MAX_CARD)?;
     let front = front_matter(&text).map_err(|problem| Error::file(&path, problem))?;
-    let files = walk::files(folder)?;
-    let mut found = Found { name: name_of(folder), licence: licence(&front), ..Found::default() };
+    let walked = walk::walk(folder)?;
+    let files = walked.files;
+    let mut found =
+        Found { name: name_of(folder), licence: licence(&front), unread: walked.unread, ..Found::default() };
     let described = front.get("configs").map(Node::list).unwrap_or_default();
     let unknown =
         |name: &&String| !described.is_empty() && described.iter().all(|other| config_name(other) != **name);
@@ -49,6 +52,9 @@ fn find(folder: &Path, configs: &[String]) -> Result<Found> {
     }
     if described.is_empty() {
         found.pieces = files.iter().map(plain::piece).collect::<Result<_>>()?;
+    }
+    for piece in &mut found.pieces {
+        piece.classes = classes(&front, piece.config.as_deref().or(piece.group.as_deref()));
     }
     Ok(found)
 }
@@ -74,6 +80,34 @@ fn licence(front: &Node) -> Option<String> {
     let texts: Vec<&str> =
         node.list().iter().filter_map(Node::text).filter(|text| !text.is_empty()).collect();
     (!texts.is_empty()).then(|| texts.join(", "))
+}
+
+/// The names of classes by column that `dataset_info` has for a configuration; one that is described alone is meant
+/// whatever it is called. `features` is a list of `{name: COLUMN, dtype: {class_label: {names: {"0": …, "1": …}}}}`.
+fn classes(front: &Node, config: Option<&str>) -> HashMap<String, Vec<String>> {
+    let infos = front.get("dataset_info").map(Node::list).unwrap_or_default();
+    let info = match infos {
+        [only] => Some(only),
+        several => several.iter().find(|info| config_name(info) == config.unwrap_or("default")),
+    };
+    let features = info.and_then(|info| info.get("features")).map(Node::list).unwrap_or_default();
+    let of = |feature: &Node| -> Option<(String, Vec<String>)> {
+        let column = feature.get("name")?.text()?.to_string();
+        let names = feature.get("dtype")?.get("class_label")?.get("names")?;
+        let Node::Map(fields) = names else {
+            let names: Option<Vec<String>> =
+                names.list().iter().map(|name| name.text().map(String::from)).collect();
+            return Some((column, names?));
+        };
+        let mut numbered: Vec<(usize, String)> = fields
+            .iter()
+            .map(|(number, name)| Some((number.parse().ok()?, name.text()?.to_string())))
+            .collect::<Option<_>>()?;
+        numbered.sort();
+        let is_whole = numbered.iter().enumerate().all(|(at, (number, _))| at == *number);
+        is_whole.then(|| (column, numbered.into_iter().map(|(_, name)| name).collect()))
+    };
+    features.iter().filter_map(of).collect()
 }
 
 fn config_name(config: &Node) -> &str {
@@ -113,8 +147,9 @@ fn pieces(config: &Node, files: &[Below]) -> std::result::Result<Vec<Piece>, Str
             let pattern = glob::pattern(&full).map_err(|problem| {
                 format!("configuration \"{shown}\": the pattern \"{}\" {problem}", short(&text))
             })?;
-            let before = pieces.len();
+            let (before, mut is_there) = (pieces.len(), false);
             for file in files.iter().filter(|file| pattern.is_match(&file.relative())) {
+                is_there = true;
                 if pieces.iter().any(|piece| piece.path == file.path) {
                     continue;
                 }
@@ -130,6 +165,12 @@ fn pieces(config: &Node, files: &[Below]) -> std::result::Result<Vec<Piece>, Str
             }
             if pieces.len() == before {
                 let text = short(&text);
+                if is_there {
+                    return Err(format!(
+                        "configuration \"{shown}\": all files that \"{text}\" matches belong to what stands before it: \
+                         name each file for one split"
+                    ));
+                }
                 return Err(format!(
                     "configuration \"{shown}\": no file of a known kind matches \"{text}\": download them, or choose \
                      others with --config"
@@ -186,6 +227,34 @@ mod tests {
     }
 
     #[test]
+    fn classes_have_their_names() {
+        let of = |front: &str, config: Option<&str>| {
+            let node = yaml::parse(front).unwrap();
+            let mut found: Vec<_> = classes(&node, config).into_iter().collect();
+            found.sort();
+            found
+                .into_iter()
+                .map(|(column, names)| format!("{column}={}", names.join("|")))
+                .collect::<Vec<_>>()
+        };
+        let feature = |pad: &str, names: &str| {
+            format!(
+                "{pad}features:\n{pad}- name: text\n{pad}  dtype: string\n{pad}- name: label\n{pad}  dtype:\n{pad}    class_label:\n{pad}      names:\n{names}"
+            )
+        };
+        let numbered = feature("  ", "          '1': pos\n          '0': neg\n");
+        assert_eq!(of(&format!("dataset_info:\n{numbered}"), Some("any")), ["label=neg|pos"]);
+        let listed = feature("  ", "        - neg\n        - pos\n");
+        assert_eq!(of(&format!("dataset_info:\n{listed}"), None), ["label=neg|pos"]);
+        let two = format!("dataset_info:\n- config_name: a\n{numbered}- config_name: b\n");
+        assert_eq!(of(&two, Some("a")), ["label=neg|pos"]);
+        assert!(of(&two, Some("b")).is_empty() && of(&two, None).is_empty());
+        // A number without a name.
+        let gap = feature("  ", "          '0': neg\n          '2': pos\n");
+        assert!(of(&format!("dataset_info:\n{gap}"), None).is_empty());
+    }
+
+    #[test]
     fn without_configurations_names_count() {
         for card in ["# Only text\n", "---\nlicense: mit\n---\n"] {
             let (_folder, found) = dataset(card, &["a_train.jsonl", "a_test.jsonl"]);
@@ -201,6 +270,9 @@ mod tests {
         };
         assert!(problem("configs:\n- data_files: ../x.jsonl").contains("leads out"));
         assert!(problem("configs:\n- data_files: b.jsonl").contains("matches \"b.jsonl\""));
+        let twice =
+            "configs:\n- data_files:\n  - split: train\n    path: a.jsonl\n  - split: test\n    path: \"a*\"";
+        assert!(problem(twice).contains("\"a*\" matches belong to what stands before it"));
         assert!(problem("a: [").contains("front matter, line"));
         let (_folder, found) = dataset("---\na: b\n", &["a.jsonl"]);
         assert!(found.unwrap_err().to_string().contains("no end"));

@@ -1,5 +1,6 @@
 //! What was found in a source.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::import::kinds::FileKind;
@@ -16,6 +17,8 @@ pub struct Piece {
     pub config: Option<String>,
     /// Its split, where its place says one.
     pub split: Option<Split>,
+    /// Names of classes by column, where the dataset says that its numbers stand for them, and the file need not.
+    pub classes: HashMap<String, Vec<String>>,
     /// All else that its place says: the name of a task, where there are several.
     pub group: Option<String>,
 }
@@ -31,6 +34,8 @@ pub struct Found {
     pub licence: Option<String>,
     /// Its files, in order.
     pub pieces: Vec<Piece>,
+    /// What is there and is not read, each with why.
+    pub unread: Vec<String>,
     /// Names of splits that it says it has, and that have no rows.
     pub empty: Vec<String>,
 }

@@ -62,7 +62,18 @@ pub fn find(source: &Path, configs: &[String]) -> Result<Found> {
     }
     if found.pieces.is_empty() {
         let endings: Vec<&str> = super::kinds::KINDS.iter().flat_map(|kind| kind.endings).copied().collect();
-        return Err(Error::file(source, format!("has no files of rows: they end in {}", endings.join(", "))));
+        let unread = found.unread.first().map(|unread| format!("; {}", short(unread))).unwrap_or_default();
+        let endings = endings.join(", ");
+        return Err(Error::file(source, format!("has no files of rows: they end in {endings}{unread}")));
+    }
+    if found.origin.is_none()
+        && let Some((named, is_all)) = cache::snapshot_of(source)
+    {
+        // A file that says no more than a split is named after the dataset, too.
+        if is_all || metadata.is_file() && found.name.is_empty() {
+            found.name = named.name;
+        }
+        found.origin = Some(named.origin);
     }
     if found.name.is_empty() {
         found.name = found::name_of(source);

@@ -1,5 +1,6 @@
 //! Folders that `save_to_disk` of the datasets library wrote.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -108,6 +109,7 @@ fn one(folder: &Path, name: Option<&str>) -> Result<Found> {
             path: file,
             config: info.config_name.clone().filter(|config| config != "default"),
             split,
+            classes: HashMap::new(),
             group: name.filter(|_| split.is_none()).map(String::from),
         });
     }

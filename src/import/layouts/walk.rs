@@ -1,9 +1,11 @@
 //! Files below a folder.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::import::kinds::{FileKind, KINDS};
-use crate::text::natural;
+use crate::outside::io_reason;
+use crate::text::{natural, printable};
 use crate::{Error, Result};
 
 /// Deepest folder that is looked into.
@@ -18,6 +20,12 @@ const DESCRIPTIONS: [&str; 6] = [
     "state.json",
     "package.json",
     "croissant.json",
+];
+
+/// Endings of files that may have rows, packed or in tables, and are of no kind that is read.
+const OTHER_ENDINGS: [&str; 25] = [
+    "bz2", "xz", "lzma", "lz4", "br", "zip", "7z", "rar", "tar", "tgz", "gz", "zst", "xlsx", "xls", "ods",
+    "orc", "avro", "pkl", "pickle", "npz", "h5", "hdf5", "db", "sqlite", "sqlite3",
 ];
 
 /// A file of rows below a folder.
@@ -38,42 +46,125 @@ impl Below {
     }
 }
 
-/// Files whose names say that they have rows, in natural order of their paths. Links are followed: caches of the hub
-/// are made of them.
-pub(super) fn files(root: &Path) -> Result<Vec<Below>> {
-    let mut left = MAX_ENTRIES;
-    let mut found = Vec::new();
-    visit(root, &mut Vec::new(), &mut left, &mut found)?;
-    found.sort_by(|a: &Below, b: &Below| natural(&a.relative(), &b.relative()));
-    Ok(found)
+/// What is below a folder.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    /// Files whose names say that they have rows, in natural order of their paths.
+    pub files: Vec<Below>,
+    /// What may have rows and is not read, each with why, in the same order.
+    pub unread: Vec<String>,
 }
 
-fn visit(folder: &Path, above: &mut Vec<String>, left: &mut usize, found: &mut Vec<Below>) -> Result<()> {
-    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
-        let path = entry.map_err(|e| Error::io(folder, e))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).map(String::from) else { continue };
-        if name.starts_with('.') || name.starts_with("__") {
-            continue;
-        }
-        *left = left.checked_sub(1).ok_or_else(|| {
-            Error::file(
-                folder,
-                format!("has more than {MAX_ENTRIES} files around it: name a folder further down"),
-            )
-        })?;
-        let Ok(metadata) = std::fs::metadata(&path) else { continue };
-        if metadata.is_dir() && above.len() < MAX_DEPTH {
-            above.push(name);
-            visit(&path, above, left, found)?;
-            above.pop();
-        } else if metadata.is_file()
-            && !DESCRIPTIONS.contains(&name.as_str())
-            && let Some(kind) = FileKind::by_name(&name)
-        {
-            found.push(Below { path, folders: above.clone(), name, kind });
+/// What is below a folder. Links are followed, since caches of the hub are made of them, but a folder is read once,
+/// however many links lead to it.
+///
+/// # Errors
+/// A folder that cannot be read; a link that leads nowhere, as in a cache that was cleaned up: rows are missing there.
+pub(super) fn walk(root: &Path) -> Result<Walked> {
+    let real = std::fs::canonicalize(root).map_err(|e| Error::io(root, e))?;
+    let mut walk = Walk { left: MAX_ENTRIES, seen: HashSet::from([real.clone()]), ..Walk::default() };
+    walk.visit(root, &mut Vec::new())?;
+    // Links come after all folders that are there themselves, so that these keep their names.
+    let mut done = 0;
+    while let Some((path, mut above, target)) = walk.links.get(done).cloned() {
+        done += 1;
+        // A folder above has everything, and what is beside the folder that was named.
+        match real.starts_with(&target) || !walk.seen.insert(target) {
+            true => walk.unread(&path, "is a link to a folder that is read under another name"),
+            false => walk.visit(&path, &mut above)?,
         }
     }
-    Ok(())
+    let Walk { mut files, mut unread, .. } = walk;
+    files.sort_by(|a, b| natural(&a.relative(), &b.relative()));
+    unread.sort_by(|a, b| natural(a, b));
+    Ok(Walked { files, unread })
+}
+
+#[derive(Default)]
+struct Walk {
+    /// How many more files and folders may be there.
+    left: usize,
+    /// Folders that are read, by their real paths.
+    seen: HashSet<PathBuf>,
+    /// Links to folders, the names of the folders from the root to them, and where they lead.
+    links: Vec<(PathBuf, Vec<String>, PathBuf)>,
+    files: Vec<Below>,
+    unread: Vec<String>,
+}
+
+impl Walk {
+    fn visit(&mut self, folder: &Path, above: &mut Vec<String>) -> Result<()> {
+        let mut paths = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
+            paths.push(entry.map_err(|e| Error::io(folder, e))?.path());
+        }
+        paths.sort();
+        for path in paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with('.') || name.starts_with("__") {
+                continue;
+            }
+            self.left = self.left.checked_sub(1).ok_or_else(|| {
+                Error::file(
+                    folder,
+                    format!("has more than {MAX_ENTRIES} files around it: name a folder further down"),
+                )
+            })?;
+            let is_link = path.is_symlink();
+            let metadata = std::fs::metadata(&path).map_err(|e| match is_link {
+                true => Error::file(
+                    &path,
+                    format!(
+                        "is a link that leads nowhere ({}): get its file again, or remove it",
+                        io_reason(&e)
+                    ),
+                ),
+                false => Error::io(&path, e),
+            })?;
+            let has_rows = metadata.is_file() && may_have_rows(&name);
+            if (has_rows || metadata.is_dir()) && path.to_str().is_none() {
+                self.unread(&path, "its name is not UTF-8: rename it");
+            } else if metadata.is_dir() && above.len() >= MAX_DEPTH {
+                self.unread(
+                    &path,
+                    &format!("is more than {MAX_DEPTH} folders down: name a folder further down"),
+                );
+            } else if metadata.is_dir() {
+                above.push(name);
+                match is_link {
+                    true => {
+                        let target = std::fs::canonicalize(&path).map_err(|e| Error::io(&path, e))?;
+                        self.links.push((path, above.clone(), target));
+                    }
+                    false => {
+                        let real = std::fs::canonicalize(&path).map_err(|e| Error::io(&path, e))?;
+                        self.seen.insert(real);
+                        self.visit(&path, above)?;
+                    }
+                }
+                above.pop();
+            } else if has_rows {
+                match FileKind::by_name(&name) {
+                    Some(kind) => self.files.push(Below { path, folders: above.clone(), name, kind }),
+                    None => {
+                        self.unread(&path, "is of a kind that is not read: unpack it, or write it as another")
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn unread(&mut self, path: &Path, why: &str) {
+        self.unread.push(format!("not read: {}: {why}", printable(&path.to_string_lossy())));
+    }
+}
+
+/// Whether the name of a file says that it has rows, also such as are not read.
+fn may_have_rows(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
+    let is_other = ending.is_some_and(|ending| OTHER_ENDINGS.contains(&ending.as_str()));
+    !DESCRIPTIONS.contains(&name) && (is_other || FileKind::by_name(name).is_some())
 }
 
 /// The name of a file without the endings of its kind and of its compression.

@@ -36,42 +36,44 @@ const NUMBERS: usize = 3;
 pub struct Asked<'r> {
     text: Cow<'r, str>,
     is_text: bool,
+    /// It says true or false, which is no number, and written in many ways.
+    is_truth: bool,
     number: Option<i64>,
     choices: &'r [String],
     labels: &'r [String],
     base: i64,
 }
 
-const NONE: &str = "has choices, but no answer: give it, or drop such rows with --skip-bad";
-
 impl<'r> Asked<'r> {
     /// The answer in a cell; `base` is the number of the first choice.
     ///
     /// # Errors
-    /// No answer; a list or an object.
+    /// No answer, which may be none on purpose, as in the test data of a contest; a list or an object.
     pub fn new(
         cell: &'r Cell<'_>,
         choices: &'r [String],
         labels: &'r [String],
         base: i64,
     ) -> Result<Self, Problem> {
-        let (text, is_text, number): (Cow<'r, str>, _, _) = match cell {
-            cell if is_blank(cell) => return Err(Problem::bad(NONE)),
+        let (text, is_text, number): (Cow<'r, str>, _, Option<i64>) = match cell {
+            cell if is_blank(cell) => return Err(Problem::Empty),
             Cell::Text(text) => (text.trim().into(), true, text.trim().parse().ok()),
             Cell::Value(value @ (Value::Number(_) | Value::Bool(_))) => {
-                let number = value.as_bool().map(|truth| i64::from(truth) + base).or_else(|| whole(value));
-                (scalar(value).unwrap_or_default().into(), false, number)
+                (scalar(value).unwrap_or_default().into(), false, whole(value))
             }
             Cell::Value(other) => {
                 return Err(Problem::bad(format!("the answer is {}, not one of the choices", what(other))));
             }
-            Cell::Missing | Cell::Null => return Err(Problem::bad(NONE)),
+            Cell::Missing | Cell::Null => return Err(Problem::Empty),
         };
-        Ok(Self { text, is_text, number, choices, labels, base })
+        let is_truth = ["true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
+        Ok(Self { text, is_text, is_truth, number, choices, labels, base })
     }
 
     fn among(&self, texts: &[String]) -> Option<usize> {
         let found = texts.iter().position(|other| other.trim() == self.text);
+        let alike = |other: &String| other.trim().eq_ignore_ascii_case(&self.text);
+        let found = found.or_else(|| self.is_truth.then(|| texts.iter().position(alike)).flatten());
         found.filter(|index| *index < self.choices.len())
     }
 
@@ -116,6 +118,8 @@ impl<'r> Asked<'r> {
                     other.one,
                     reading.name
                 )),
+                // As the hub marks rows whose answer nobody is told.
+                _ if self.number == Some(-1) => Problem::Empty,
                 _ => self.none(),
             }
         })
@@ -125,7 +129,6 @@ impl<'r> Asked<'r> {
     fn none(&self) -> Problem {
         let count = self.choices.len();
         Problem::bad(match self.number {
-            Some(-1) => NONE.into(),
             Some(number) => {
                 let (base, last) = (self.base, self.base.saturating_add(count as i64 - 1));
                 format!(
@@ -133,6 +136,11 @@ impl<'r> Asked<'r> {
                      which number the first has, or drop such rows with --skip-bad"
                 )
             }
+            None if self.is_truth && !self.is_text => format!(
+                "the answer {} is none of the {count} choices, and no number of one: write the text or the number of the \
+                 right choice, or drop such rows with --skip-bad",
+                self.text
+            ),
             None if !self.is_text => format!("the answer {} is no whole number", self.text),
             None => format!(
                 "the answer \"{}\" is none of the {count} choices: correct it, or drop such rows with --skip-bad",
@@ -262,6 +270,20 @@ mod tests {
         );
         assert!(reading(&[(json!("2"), numbers, &[])], false).is_err());
         assert_eq!(reading(&[(json!("2"), numbers, &[])], true), Ok(Some("numbers")));
+        // True and false are texts, however they are written.
+        for choices in [["True", "False"], ["false", "TRUE"], ["true", "false"]] {
+            for truth in [true, false] {
+                assert_eq!(reading(&[(json!(truth), &choices, &[])], true), Ok(Some("texts")));
+                let choices = choices.map(String::from);
+                for answer in
+                    [json!(truth), json!(truth.to_string()), json!(truth.to_string().to_uppercase())]
+                {
+                    let cell = Cell::of(answer);
+                    let right = Asked::new(&cell, &choices, &[], 1).unwrap().right(None).unwrap();
+                    assert_eq!(choices[right].to_lowercase(), truth.to_string());
+                }
+            }
+        }
         // It does not matter.
         assert_eq!(reading(&[(json!("b"), &["a", "b"], &[])], false), Ok(Some("texts")));
         assert_eq!(reading(&[(json!("w"), named, &[]), (json!(null), named, &[])], false), Ok(None));
@@ -285,7 +307,11 @@ mod tests {
             "{error}"
         );
         assert!(right(json!("D"), Some(&READINGS[2])).unwrap_err().contains("none of the 3 choices"));
-        assert_eq!((right(json!(2.0), None), right(json!(true), None)), (Ok(2), Ok(1)));
+        assert_eq!(right(json!(2.0), None), Ok(2));
+        // True and false are no numbers.
+        assert!(
+            right(json!(true), None).unwrap_err().contains("true is none of the 3 choices, and no number")
+        );
         assert!(right(json!(1.5), None).unwrap_err().contains("1.5 is no whole number"));
     }
 }

@@ -25,7 +25,11 @@ pub(super) fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Pro
         return Err(Problem::bad("has an empty choice: write all of them"));
     }
     let (reading, base) = (roles.reading(), roles.base());
-    let answer = Asked::new(&roles.cell(Role::Answer), &choices, &labels, base)?.right(reading)?;
+    let cell = roles.cell(Role::Answer);
+    if cell == Cell::Missing {
+        return Err(lacks(Role::Answer));
+    }
+    let answer = Asked::new(&cell, &choices, &labels, base)?.right(reading)?;
     let output = choices.get(answer).cloned().unwrap_or_default();
     if choices.iter().filter(|choice| choice.trim() == output.trim()).count() > 1 {
         let output = short(&output);
@@ -51,6 +55,9 @@ pub(super) fn count<P>(roles: &mut Roles<'_, '_, '_>, tally: &mut Tally<P>, plac
         tally.take(&asked, place);
     }
 }
+
+/// Most parts of an object that a message names.
+const NAMED: usize = 6;
 
 #[derive(Default)]
 struct Choices {
@@ -104,6 +111,17 @@ fn list(cells: Vec<Cell<'_>>) -> Result<Choices, Problem> {
             labels: if labels.len() == choices.len() { labels } else { Vec::new() },
             choices,
         });
+    }
+    if let Cell::Value(Value::Object(fields)) = &cell
+        && !fields.get("text").is_some_and(Value::is_array)
+    {
+        let names: Vec<String> = fields.keys().take(NAMED).map(|name| short(name)).collect();
+        let columns: Vec<String> = names.iter().map(|name| format!("COLUMN.{name}")).collect();
+        return Err(Problem::bad(format!(
+            "choices are an object with {}: name a part per choice, with --fields choices={}",
+            names.join(", "),
+            columns.join("+")
+        )));
     }
     let labels = match &cell {
         Cell::Value(Value::Object(fields)) => match fields.get("label") {

@@ -9,7 +9,7 @@ use super::roles::{Role, Roles, lacks};
 use super::{Shape, may, needs};
 use crate::import::cell::{Cell, what};
 use crate::import::record::{Problem, Record};
-use crate::text::short;
+use crate::text::{listed, short};
 
 pub(super) const MESSAGES: Shape = Shape {
     name: "messages",
@@ -29,6 +29,14 @@ pub(super) const SHAREGPT: Shape = Shape {
 
 /// Longest conversation, in turns.
 const MAX_TURNS: usize = 10_000;
+
+/// What speakers are called. OpenAI's developers say what systems said before.
+const SPEAKERS: [(&[&str], Speaker); 4] = [
+    (&["system", "developer"], Speaker::System),
+    (&["user", "human"], Speaker::User),
+    (&["assistant", "gpt", "model", "bot", "chatgpt", "function_call"], Speaker::Assistant),
+    (&["tool", "function", "function_response", "observation", "ipython"], Speaker::Tool),
+];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Speaker {
@@ -150,17 +158,13 @@ fn turn(value: &Value) -> Result<Turn, Problem> {
             "has a turn without a role: turns have role and content, or from and value",
         ));
     };
-    let speaker = match name {
-        "system" => Speaker::System,
-        "user" | "human" => Speaker::User,
-        "observation" | "tool" | "function" | "function_response" | "ipython" => Speaker::Tool,
-        "assistant" | "gpt" | "model" | "bot" | "chatgpt" | "function_call" => Speaker::Assistant,
-        other => {
-            return Err(Problem::bad(format!(
-                "has a turn of \"{}\": known are system, user (human) and assistant (gpt)",
-                short(other)
-            )));
-        }
+    let Some(&(_, speaker)) = SPEAKERS.iter().find(|(names, _)| names.contains(&name)) else {
+        let known: Vec<&str> = SPEAKERS.iter().flat_map(|(names, _)| *names).copied().collect();
+        return Err(Problem::bad(format!(
+            "has a turn of \"{}\": known are {}",
+            short(name),
+            listed(&known, "and")
+        )));
     };
     let calls = calls(value)?;
     let said = match either(["content", "value"]) {

@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 
 use super::roles::{Role, Roles, lacks, texts};
-use crate::import::cell::{Cell, scalar};
+use crate::import::cell::{Cell, class_of, is_blank};
 use crate::import::record::{Problem, Record};
+use crate::text::short;
 
 /// The example of a text, what belongs to it, and its answer or answers.
 pub(super) fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem> {
     let (instruction, input) = question(roles)?;
     let mut record = Record { instruction, input, ..Record::default() };
     if let Some(classes) = roles.classes() {
-        record.output = class(&roles.cell(Role::Output), classes)?;
+        record.output = class(&roles.cell(Role::Output), classes, roles.untyped())?;
         return Ok(record);
     }
     match roles.cell(Role::Output) {
@@ -48,24 +49,18 @@ pub(super) fn question<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<(Cow<'a, str
     Ok((instruction, input))
 }
 
-/// The name of a class by its number, as the datasets library keeps classes; −1 says that nobody knows it.
-fn class<'a>(cell: &Cell<'a>, classes: &[String]) -> Result<Cow<'a, str>, Problem> {
-    let text = match cell {
-        Cell::Missing => return Err(lacks(Role::Output)),
-        Cell::Null => return Err(Problem::Empty),
-        Cell::Text(text) => return Ok(text.clone()),
-        Cell::Value(value) => scalar(value).unwrap_or_default(),
-    };
-    let number = text.parse::<i64>().ok();
-    if number == Some(-1) {
+/// The name of a class; nobody knows that of −1.
+fn class<'a>(cell: &Cell<'a>, classes: &[String], untyped: bool) -> Result<Cow<'a, str>, Problem> {
+    if *cell == Cell::Missing {
+        return Err(lacks(Role::Output));
+    }
+    let text = cell.scalar().unwrap_or_default();
+    if is_blank(cell) || text.trim() == "-1" {
         return Err(Problem::Empty);
     }
-    let found = number.and_then(|number| classes.get(usize::try_from(number).ok()?));
-    found.map(|name| Cow::Owned(name.clone())).ok_or_else(|| {
-        let last = classes.len().saturating_sub(1);
-        Problem::bad(format!(
-            "the label {text} is outside the {} classes (0 to {last}): correct it",
-            classes.len()
-        ))
+    class_of(cell, classes, untyped).map(|name| Cow::Owned(name.to_string())).ok_or_else(|| {
+        let (count, last) = (classes.len(), classes.len().saturating_sub(1));
+        let text = short(&text);
+        Problem::bad(format!("the label {text} is outside the {count} classes (0 to {last}): correct it"))
     })
 }

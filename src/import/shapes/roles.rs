@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Shape;
 use super::answer::Reading;
-use crate::import::cell::{Cell, scalar, what};
+use crate::import::cell::{Cell, class_of, scalar, what};
 use crate::import::kinds::Columns;
 use crate::import::record::Problem;
 use crate::named::{Named, by_name};
@@ -28,6 +28,13 @@ pub enum Role {
     Messages,
     /// What stands before a conversation or an instruction.
     System,
+}
+
+impl Role {
+    /// Whether it is a text that is asked.
+    fn is_asked(self) -> bool {
+        matches!(self, Self::Instruction | Self::Input | Self::System)
+    }
 }
 
 impl Named for Role {
@@ -69,6 +76,8 @@ by_name!(Role);
 struct Source {
     column: usize,
     path: Vec<String>,
+    /// Names of classes, where its numbers stand for them and it is no answer.
+    classes: Option<Vec<String>>,
 }
 
 /// Which wanted columns of a file have which roles.
@@ -81,6 +90,8 @@ pub struct Mapping {
     pub reading: Option<&'static Reading>,
     /// Names of classes, where the output is a number of one.
     pub classes: Option<Vec<String>>,
+    /// Whether all cells are texts, numbers too.
+    pub untyped: bool,
 }
 
 /// The place of a column among those that are wanted, which gets it where it is not yet.
@@ -165,7 +176,8 @@ impl Mapping {
             if role == Role::Output && path.is_empty() {
                 self.classes = columns.classes.get(&column).cloned();
             }
-            Source { column: place(wanted, &column), path }
+            let names = columns.classes.get(&column).filter(|_| path.is_empty() && role.is_asked());
+            Source { column: place(wanted, &column), classes: names.cloned(), path }
         };
         let sources = names.iter().map(source).collect();
         self.sources.push((role, sources));
@@ -207,6 +219,11 @@ impl<'m, 'c, 'a> Roles<'m, 'c, 'a> {
         self.mapping.classes.as_deref()
     }
 
+    /// Whether all cells are texts, numbers too.
+    pub fn untyped(&self) -> bool {
+        self.mapping.untyped
+    }
+
     /// Every cell of a role: one for each of its columns.
     pub fn cells(&mut self, role: Role) -> Vec<Cell<'a>> {
         let mapping = self.mapping;
@@ -238,7 +255,14 @@ impl<'m, 'c, 'a> Roles<'m, 'c, 'a> {
     /// # Errors
     /// A list or an object; a field that the row lacks, where it is required.
     pub fn text(&mut self, role: Role, required: bool) -> Result<Option<Cow<'a, str>>, Problem> {
-        match self.cell(role) {
+        let mapping = self.mapping;
+        let found = mapping.sources.iter().find(|(other, _)| *other == role);
+        let classes = found.and_then(|(_, sources)| sources.first()?.classes.as_deref());
+        let cell = self.cell(role);
+        if let Some(name) = classes.and_then(|classes| class_of(&cell, classes, mapping.untyped)) {
+            return Ok(Some(Cow::Owned(name.to_string())));
+        }
+        match cell {
             Cell::Text(text) => Ok(Some(text)),
             Cell::Null => Ok(None),
             Cell::Missing if required => Err(lacks(role)),

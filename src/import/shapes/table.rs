@@ -72,9 +72,25 @@ pub static SHAPES: &[Shape] = &[
                number from 0, a letter, a label or a text",
         fields: &[
             needs(Instruction, QUESTIONS),
-            may(Input, &["passage", "context", "support"]),
+            may(Input, &["passage", "context", "support", "article"]),
             needs(Choices, &["choices", "options", "endings"]),
             needs(Answer, ANSWERS),
+        ],
+        base: 0,
+        build: choice::build,
+    },
+    Shape {
+        name: "lettered",
+        help: "A question with a column per choice, as MMLU's CSV and MedMCQA have them; the answer is a letter, a number \
+               from 0 or a text",
+        fields: &[
+            needs(Instruction, QUESTIONS),
+            may(Input, &["passage", "context", "support", "article"]),
+            needs(
+                Choices,
+                &["A+B+C+D+E", "A+B+C+D", "opa+opb+opc+opd", "option_a+option_b+option_c+option_d"],
+            ),
+            needs(Answer, &["cop", "answer", "answerKey", "answer_key", "label", "correct", "target"]),
         ],
         base: 0,
         build: choice::build,

@@ -26,6 +26,15 @@ impl Split {
         self as usize
     }
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+
     /// Its file in a task's folder.
     pub fn file(self) -> &'static str {
         match self {
@@ -62,6 +71,13 @@ pub struct SplitRule {
     pub names: bool,
     /// The split by the number of a row in its task, where that decides: then the first rows are kept.
     pub by_number: Option<fn(u64) -> Split>,
+}
+
+impl SplitRule {
+    /// Whether nothing but a column says splits, so that there must be one.
+    pub fn needs_column(&self) -> bool {
+        self.column && !self.names
+    }
 }
 
 /// A column, then names, as far as there are some; what is missing is taken out of the training rows.

@@ -79,11 +79,14 @@ fn choices_need_an_answer_among_them() {
     let good = row("1");
     for (answer, words) in [
         ("2", &["line 2", "outside the 2 choices (0 to 1)", "--answer-base"][..]),
-        ("-1", &["line 2", "no answer"]),
-        ("null", &["line 2", "no answer", "--skip-bad"]),
+        ("-2", &["line 2", "outside the 2 choices (0 to 1)"]),
         ("1.5", &["line 2", "no whole number"]),
     ] {
         refused("a.jsonl", good.clone() + &row(answer), words);
+    }
+    for truth in ["true", "false"] {
+        let words = [truth, "is none of the 2 choices, and no number of one", "--skip-bad"];
+        refused("a.jsonl", row(truth), &words);
     }
     let texts = row("\"A\"");
     refused("a.jsonl", texts.clone() + &row("\"C\""), &["line 2", "none of the 2 choices"]);
@@ -96,10 +99,21 @@ fn choices_need_an_answer_among_them() {
     refused("a.jsonl", "{\"question\":\"q\",\"choices\":\"a b\",\"answer\":0}\n", &["line 1", "not a list"]);
     // Dropped and counted, where that is asked for.
     let desk = Desk::new();
-    let mut spec = desk.spec(desk.write("a.jsonl", good + &row("2") + &row("null")));
+    let mut spec = desk.spec(desk.write("a.jsonl", good.clone() + &row("2") + &row("1.5")));
     spec.skip_bad = true;
     let report = run(&spec).unwrap();
     assert_eq!((report.kept, report.dropped.words().as_str()), (1, "2 no examples"));
+    refused(
+        "a.jsonl",
+        good.clone() + "{\"question\":\"q\",\"choices\":[\"a\",\"b\"]}\n",
+        &["line 2", "lacks the field for answer"],
+    );
+    // A row that has none, as the hub marks it, is as empty as one without an output.
+    let desk = Desk::new();
+    let rows = good + &row("null") + &row("-1");
+    let report = run(&desk.spec(desk.write("a.jsonl", rows))).unwrap();
+    assert_eq!((report.kept, report.dropped.words().as_str()), (1, "2 empty"));
+    refused("a.jsonl", "{\"question\":\"q\",\"choices\":[\"a\",\"b\"],\"answer\":null}\n", &["1 empty"]);
 }
 
 #[test]
@@ -304,6 +318,100 @@ fn sources_that_are_none_are_refused() {
     assert!(problem(&desk, &desk.spec(desk.source())).contains("no files of rows"));
     let desk = Desk::new();
     let mut spec = desk.spec(desk.write("a.jsonl", GOOD).parent().unwrap());
-    spec.out = spec.source.clone();
-    assert!(run(&spec).unwrap_err().to_string().contains("in the source itself"));
+    // Nor below it, where the next import would read it, however the path is written.
+    for below in ["", "tasks", "new/../tasks", "../source/a/b"] {
+        spec.out = spec.source.join(below);
+        assert!(run(&spec).unwrap_err().to_string().contains("in the source itself"), "{below}");
+    }
+    assert_eq!(fs::read_dir(&spec.source).unwrap().count(), 1);
+    spec.out = spec.source.join("new/../../tasks");
+    assert_eq!(run(&spec).unwrap().kept, 1);
+}
+
+#[test]
+fn whole_numbers_keep_their_digits_or_are_refused() {
+    let row = |answer: &str| format!("{{\"question\":\"q\",\"answer\":{answer}}}");
+    let (good, vast) = (row("7"), row("12345678901234567890123456780"));
+    refused(
+        "a.jsonl",
+        format!("{good}\n{vast}\n"),
+        &["line 2", "\"answer\" has a whole number of more digits"],
+    );
+    refused("a.json", format!("[{good},\n{vast}]"), &["example 2 of the array", "write it as a text"]);
+    refused("a.jsonl", row("[12345678901234567890123]"), &["line 1", "more digits than are kept"]);
+    let desk = Desk::new();
+    // What loses nothing is taken, as is what nobody reads.
+    let kept = row("18446744073709551615")
+        + "\n"
+        + &row("1e30")
+        + "\n"
+        + &row("9007199254740993")
+        + "\n{\"question\":\"12345678901234567890123\",\"answer\":4,\"other\":12345678901234567890123}\n";
+    assert_eq!(run(&desk.spec(desk.write("a.jsonl", kept))).unwrap().kept, 4);
+    let lines = desk.all("a/a");
+    let found = super::texts(&lines, "output");
+    assert!(
+        ["18446744073709551615", "1e+30", "9007199254740993"].iter().all(|text| found.contains(text)),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn columns_are_of_one_kind_in_all_files_of_a_task() {
+    let rows = |label: &dyn Fn(usize) -> String, from: usize| -> String {
+        (from..from + 20).map(|i| format!("{{\"text\":\"t{i}\",\"label\":{}}}\n", label(i % 2))).collect()
+    };
+    let number = |i: usize| i.to_string();
+    let text = |i: usize| format!("\"{}\"", ["neg", "pos"][i]);
+    let desk = Desk::new();
+    desk.write("train.jsonl", rows(&number, 0));
+    desk.write("test.jsonl", rows(&text, 20));
+    let error = problem(&desk, &desk.spec(desk.source()));
+    assert!(error.contains("train.jsonl: line 1: \"label\" is a number, but a text in "), "{error}");
+    assert!(error.contains("test.jsonl, line 1: write all of them alike"), "{error}");
+    // Other tasks, and files that have no types, are others.
+    let desk = Desk::new();
+    desk.write("a/train.jsonl", rows(&number, 0));
+    desk.write("b/train.jsonl", rows(&text, 0));
+    desk.write("a/test.csv", "text,label\nx,0\ny,1\n");
+    assert_eq!(run(&desk.spec(desk.source())).unwrap().tasks.len(), 2);
+}
+
+#[test]
+fn a_rule_that_needs_a_column_says_that_there_is_none() {
+    let desk = Desk::new();
+    let mut spec = desk.spec(desk.write("train.jsonl", GOOD));
+    spec.split_rule = "column".parse().unwrap();
+    let error = problem(&desk, &spec);
+    assert!(error.contains("has no column \"split\"") && error.contains("--split-column"), "{error}");
+    spec.split_column = Some("question".into());
+    assert!(problem(&desk, &spec).contains("the split \"q\" is none of"));
+}
+
+#[test]
+fn what_a_file_is_instead_is_said() {
+    refused("a.parquet", "question,answer\na,b\n", &["does not begin as a Parquet file does"]);
+    refused("a.parquet", "", &["is empty"]);
+    let packed = fs::read(fixture("json/lines.jsonl.gz")).unwrap();
+    refused("a.jsonl.gz", [&packed[..], b"junk"].concat(), &["or has something else behind it"]);
+    let splits = format!("{{\"train\":[{0}],\"test\":[{0}]}}", GOOD.trim());
+    refused("a.json", splits, &["has no list of rows", "a file for each split"]);
+    let long = format!("{{\"question\":\"{}\",\"answer\":\"a\"}}\n", "x".repeat(17 << 20));
+    let desk = Desk::new();
+    let error = problem(&desk, &desk.spec(desk.write("a.jsonl", long)));
+    assert!(error.contains("longer than 16 MiB") && !error.contains("array:"), "{error}");
+    let turn = |role: &str| {
+        format!(
+            "{{\"messages\":[{{\"role\":\"{role}\",\"content\":\"a\"}},{{\"role\":\"user\",\"content\":\"b\"}},{{\"role\":\"assistant\",\"content\":\"c\"}}]}}\n"
+        )
+    };
+    refused("a.jsonl", turn("narrator"), &["\"narrator\": known are system, developer, user", "observation"]);
+    let desk = Desk::new();
+    run(&desk.spec(desk.write("a.jsonl", turn("developer")))).unwrap();
+    assert_eq!(desk.all("a/a")[0]["instruction"], "a\n\nb");
+    refused(
+        "a.jsonl",
+        "{\"question\":\"q\",\"options\":{\"A\":\"x\",\"B\":\"y\"},\"answer\":\"A\"}\n",
+        &["an object with A, B", "--fields choices=COLUMN.A+COLUMN.B"],
+    );
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::{Desk, counts, fixture, run};
+use super::{Desk, counts, fixture, run, texts};
 
 const PAIR: &str = "{\"prompt\":\"p\",\"completion\":\"c\"}\n";
 
@@ -148,4 +148,156 @@ fn saved_folders_lead_nowhere_else() {
     desk.write("state.json", r#"{"_data_files":[{"filename":"../../etc/passwd"}]}"#);
     let error = super::problem(&desk, &desk.spec(desk.source()));
     assert!(error.contains("state.json") && error.contains("no file or folder beside it"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_nowhere_are_errors() {
+    let desk = Desk::new();
+    let root = "datasets--own--broken";
+    desk.write(&format!("{root}/blobs/0123"), pairs(0, 20));
+    let folder = desk.source().join(root).join("snapshots/abc/data");
+    fs::create_dir_all(&folder).unwrap();
+    std::os::unix::fs::symlink("../../../blobs/0123", folder.join("train.jsonl")).unwrap();
+    std::os::unix::fs::symlink("../../../blobs/4567", folder.join("test.jsonl")).unwrap();
+    let error = super::problem(&desk, &desk.spec(desk.source().join(root)));
+    assert!(error.contains("data/test.jsonl: is a link that leads nowhere"), "{error}");
+    // The folder of the snapshot itself is the same dataset.
+    fs::remove_file(folder.join("test.jsonl")).unwrap();
+    let report = run(&desk.spec(folder.parent().unwrap())).unwrap();
+    assert_eq!(
+        (report.origin.as_deref(), counts(&report)),
+        (Some("own/broken@abc"), vec![("broken", 16, 2, 2)])
+    );
+    let mut spec = desk.spec(folder.join("train.jsonl"));
+    spec.family = Some("file".into());
+    let report = run(&spec).unwrap();
+    assert_eq!(
+        (report.origin.as_deref(), counts(&report)),
+        (Some("own/broken@abc"), vec![("broken", 16, 2, 2)])
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn every_folder_is_read_once() {
+    let desk = Desk::new();
+    desk.write("loop/train.jsonl", pairs(0, 20));
+    desk.write("loop/a/b/train.jsonl", pairs(100, 20));
+    desk.write("beside/train.jsonl", pairs(200, 20));
+    let root = desk.source().join("loop");
+    for (to, from) in
+        [("..", "a/up"), ("../..", "a/above"), ("a/b", "0"), ("../beside", "far"), ("../beside", "z")]
+    {
+        std::os::unix::fs::symlink(to, root.join(from)).unwrap();
+    }
+    let report = run(&desk.spec(&root)).unwrap();
+    assert_eq!(counts(&report), [("a_b", 16, 2, 2), ("far", 16, 2, 2), ("loop", 16, 2, 2)]);
+    assert_eq!(report.warnings.len(), 4, "{:?}", report.warnings);
+    for (warning, path) in report.warnings.iter().zip(["loop/0", "a/above", "a/up", "loop/z"]) {
+        assert!(
+            warning.starts_with("not read: ") && warning.contains(&format!("{path}: is a link")),
+            "{warning}"
+        );
+    }
+}
+
+#[test]
+fn what_may_have_rows_and_is_not_read_is_named() {
+    let desk = Desk::new();
+    desk.write("train.jsonl", pairs(0, 20));
+    desk.write("test.jsonl.bz2", "BZh9");
+    desk.write("notes.txt", "no rows");
+    desk.write("1/2/3/4/5/6/7/8/9/deep.jsonl", pairs(0, 1));
+    let report = run(&desk.spec(desk.source())).unwrap();
+    assert_eq!(report.warnings.len(), 2, "{:?}", report.warnings);
+    assert!(report.warnings[0].contains("7/8/9: is more than 8 folders down"), "{}", report.warnings[0]);
+    assert!(
+        report.warnings[1].contains("test.jsonl.bz2: is of a kind that is not read"),
+        "{}",
+        report.warnings[1]
+    );
+    let desk = Desk::new();
+    desk.write("test.jsonl.xz", "x");
+    let error = super::problem(&desk, &desk.spec(desk.source()));
+    assert!(error.contains("has no files of rows") && error.contains("test.jsonl.xz"), "{error}");
+}
+
+#[test]
+fn classes_of_a_card_have_their_names_everywhere() {
+    let card = "---\ndataset_info:\n  features:\n  - name: label\n    dtype:\n      class_label:\n        names:\n          '0': World\n          '1': Sports\n  - name: topic\n    dtype:\n      class_label:\n        names: [news, talk]\n---\n";
+    let json: String = (0..40)
+        .map(|i| format!("{{\"text\":\"t{i}\",\"label\":{},\"topic\":{}}}\n", i % 2, i / 20))
+        .collect();
+    let csv: String = (0..40).map(|i| format!("t{i},{},{}\n", i % 2, i / 20)).collect();
+    for (name, rows) in [("train.jsonl", json), ("train.csv", format!("text,label,topic\n{csv}"))] {
+        let desk = Desk::new();
+        desk.write("README.md", card);
+        desk.write(name, rows);
+        let mut spec = desk.spec(desk.source());
+        spec.task_column = Some("topic".into());
+        let report = run(&spec).unwrap();
+        assert_eq!(counts(&report), [("news", 16, 2, 2), ("talk", 16, 2, 2)], "{name}");
+        assert_eq!(report.tasks[0].options, ["World", "Sports"]);
+        assert_eq!(texts(&desk.all("source/news"), "output"), ["World", "Sports"].into());
+        // By name, or by number.
+        for value in ["World", "0"] {
+            spec.filters = vec![("label".into(), value.into())];
+            spec.family = Some(format!("only{value}"));
+            let report = run(&spec).unwrap();
+            assert_eq!((report.kept, report.filtered), (20, 20), "{name}");
+        }
+        // As something that is asked about.
+        let desk = Desk::new();
+        desk.write("README.md", card);
+        let rows = fs::read(spec.source.join(name)).unwrap();
+        desk.write(name, rows);
+        let mut spec = desk.spec(desk.source());
+        let column = |name: &str| vec![name.to_string()];
+        use lora_tui::import::Role;
+        spec.fields = vec![
+            (Role::Instruction, column("text")),
+            (Role::Input, column("topic")),
+            (Role::Output, column("label")),
+        ];
+        run(&spec).unwrap();
+        assert_eq!(texts(&desk.all("source/source"), "input"), ["news", "talk"].into());
+    }
+}
+
+#[test]
+fn splits_without_answers_are_named() {
+    let row = |i: usize, answer: i32| {
+        format!("{{\"question\":\"q{i}\",\"choices\":[\"a\",\"b\"],\"answer\":{answer}}}\n")
+    };
+    let desk = Desk::new();
+    desk.write("train.jsonl", (0..40).map(|i| row(i, 1)).collect::<String>());
+    desk.write("dev.jsonl", (100..110).map(|i| row(i, 0)).collect::<String>());
+    desk.write("test.jsonl", (200..207).map(|i| row(i, -1)).collect::<String>());
+    let report = run(&desk.spec(desk.source())).unwrap();
+    assert_eq!((counts(&report), report.dropped.words().as_str()), (vec![("source", 36, 10, 4)], "7 empty"));
+    let expected = "the test split of the task \"source\" has no answers (7 rows); test rows are taken out of its training rows";
+    assert_eq!(report.warnings, [expected]);
+}
+
+#[test]
+fn tasks_that_come_to_nothing_are_named() {
+    // A column that numbers rows.
+    let desk = Desk::new();
+    let row =
+        |i: usize| format!("{{\"task_id\":\"HumanEval/{i}\",\"prompt\":\"p{i}\",\"completion\":\"c\"}}\n");
+    let spec = desk.spec(desk.write("a.jsonl", (0..30).map(row).collect::<String>()));
+    let report = run(&spec).unwrap();
+    assert_eq!(report.warnings.len(), 1, "{:?}", report.warnings);
+    assert!(report.warnings[0].contains("\"task_id\" makes 30 tasks of 30 rows"), "{}", report.warnings[0]);
+    // One prompt for all.
+    let desk = Desk::new();
+    let row = |i: usize| format!("{{\"prompt\":\"p\",\"completion\":\"c{i}\"}}\n");
+    let report = run(&desk.spec(desk.write("a.jsonl", (0..30).map(row).collect::<String>()))).unwrap();
+    assert_eq!(report.tasks[0].train, 0);
+    assert!(
+        report.warnings[0].contains("no training row of the task \"a\" is kept"),
+        "{:?}",
+        report.warnings
+    );
 }

@@ -172,6 +172,14 @@ fn identifiers_that_are_there_twice_are_warned_of() {
         "{}",
         report.warnings[0]
     );
+    let rows: String = (0..100).map(|i| format!("1,a{i},b\n")).collect();
+    let report = run(&desk.spec(desk.write("e.csv", format!("id,question,answer\n{rows}")))).unwrap();
+    assert_eq!(report.warnings.len(), 11);
+    assert!(
+        report.warnings[10].starts_with("89 more rows have the id of another one"),
+        "{}",
+        report.warnings[10]
+    );
 }
 
 #[test]
@@ -189,6 +197,17 @@ fn the_command_prints_tables_and_json() {
         done.status.success() && text.contains("wrote 2 tasks to") && text.contains("licence: mit"),
         "{text}"
     );
+    // Of many columns that are not written, the first are named, also one that has no name.
+    let names: Vec<String> = (0..5000).map(|i| format!("c{i}")).collect();
+    let csv = format!(",question,answer,{}\n0,q,a{}\n", names.join(","), ",x".repeat(5000));
+    let wide = desk.write("wide.csv", csv);
+    let done = Command::new(BINARY)
+        .args(["import", wide.to_str().unwrap(), "--out", out, "--dry-run"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(done.stdout).unwrap();
+    assert!(text.contains("columns that are not written: one without a name, c0, c1, "), "{text}");
+    assert!(text.contains("c18 and 4981 more\n") && text.len() < 2000, "{text}");
     let wrong = Command::new(BINARY)
         .args(["import", source, "--out", out, "--fields", "instruction=source"])
         .output()
@@ -269,4 +288,20 @@ fn imports_at_once_into_one_new_folder_all_arrive() {
         assert!(desk.out().join(family).join(format!("s{i}/task.toml")).is_file(), "{i}");
     }
     desk.is_clean();
+}
+
+#[test]
+fn choices_in_another_order_are_the_same_prompt() {
+    let row = |choices: [&str; 2], answer: usize| {
+        serde_json::json!({"question": "q0", "choices": choices, "answer": answer}).to_string() + "\n"
+    };
+    let desk = Desk::new();
+    desk.write("train.jsonl", row(["yes", "no"], 0) + &row(["yes", "maybe"], 0));
+    desk.write("test.jsonl", row(["no", "yes"], 1));
+    let report = run(&desk.spec(desk.source())).unwrap();
+    assert_eq!(
+        (counts(&report), report.dropped.words().as_str()),
+        (vec![("source", 1, 0, 1)], "1 duplicates")
+    );
+    assert_eq!(desk.lines("source/source", "train")[0]["choices"][1], "maybe");
 }
