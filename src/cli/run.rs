@@ -10,7 +10,7 @@ use super::{Align, Table};
 use crate::jobs::JobState;
 use crate::jobs::executors::EXECUTORS;
 use crate::memory::size;
-use crate::recipe::{self, Forecast, LaidOut, Look, Recipe, Speed, Standing, Tasks, write_report};
+use crate::recipe::{self, Forecast, LaidOut, Look, Recipe, Speed, Standing, Tasks, Written, write_report};
 use crate::text::{counted, duration, printable, typed_path};
 use crate::{Error, Result};
 
@@ -77,6 +77,7 @@ pub(super) fn run_recipe(recipe: Recipe, how: &HowToRun, output: &Output) -> Res
     progress.update("reading the tasks");
     let tasks = Tasks::read(&recipe, output.cancel())?;
     let mut laid = LaidOut::look(recipe, tasks, &root)?;
+    recipe::check_targets(&laid)?;
     if how.dry_run {
         let measured = match how.measure {
             true => {
@@ -102,10 +103,13 @@ pub(super) fn run_recipe(recipe: Recipe, how: &HowToRun, output: &Output) -> Res
         return Ok(());
     }
     wait(&laid, output)?;
-    let page = write_report(&laid, output.cancel())?;
+    let Written { page, warnings } = write_report(&laid, output.cancel())?;
     if output.is_json() {
-        return output.document(&json!({ "folder": laid.root, "report": page, "jobs": rows(&laid) }));
+        return output.document(
+            &json!({ "folder": laid.root, "report": page, "jobs": rows(&laid), "warnings": warnings }),
+        );
     }
+    warnings.iter().for_each(|warning| output.note(warning));
     output.line(&printable(&page.display().to_string()))
 }
 

@@ -2,7 +2,9 @@
 
 use super::asked_task::AskedTask;
 use super::calibration::{ChosenPrompts, own_source, prompt_source};
-use super::contender::{Contender, OF, contenders};
+use super::contender::{
+    Contender, OF, against, against_problem, contenders, libraries_problem, of_libraries_problem,
+};
 use super::evaluation::Evaluation;
 use super::methods::Method;
 use super::omitted::{left_out, partial};
@@ -18,7 +20,7 @@ use crate::catalog::Catalog;
 use crate::library::{Library, Skipped};
 use crate::model::LoadOptions;
 use crate::named::find_name;
-use crate::routing::{Router, RouterConfig, Session, SettingValues, settings};
+use crate::routing::{RouterConfig, Session, SettingValues, settings};
 use crate::train::TaskInfo;
 use crate::{Cancel, Error, Result};
 
@@ -162,67 +164,118 @@ fn open_session(
     Ok(session)
 }
 
+/// What an evaluation begins with, before anything is loaded.
+struct Beginning {
+    sides: Vec<Side>,
+    contenders: Vec<Contender>,
+    against: Option<usize>,
+    tasks: Vec<AskedTask>,
+    /// Of each task, whether an expert was trained on it.
+    known: Vec<bool>,
+    leaks: Vec<Leak>,
+}
+
+impl Beginning {
+    /// Opens the libraries and reads the tasks.
+    fn of(spec: &EvalSpec, events: &mut dyn FnMut(EvalEvent), cancel: &Cancel) -> Result<Self> {
+        let mut sides =
+            vec![Side { name: String::new(), catalog: Catalog::open(&spec.library, spec.base.as_deref())? }];
+        if let Some(problem) = libraries_problem(spec) {
+            return Err(Error::usage(problem));
+        }
+        for other in &spec.libraries {
+            let catalog = Catalog::open(&other.path, spec.base.as_deref())?;
+            sides.push(Side { name: other.name.clone(), catalog });
+        }
+        let others: Vec<(String, &Library)> =
+            sides[1..].iter().map(|side| (side.name.clone(), &*side.catalog)).collect();
+        let contenders = contenders(&spec.methods.join(","), &sides[0].catalog, &others)?;
+        for Contender { library, method, .. } in &contenders {
+            if let Some(router) = method.router() {
+                let side = &sides[*library];
+                let own = router_of(spec, &side.catalog, *library == 0)?;
+                let RouterConfig { muted, pinned, general, values, .. } = own;
+                let mut router = RouterConfig { muted, pinned, general, ..router.clone() };
+                router.values.fill(&values);
+                check_router(&side.catalog, &router, None)?;
+                beyond(&side.catalog, &router).into_iter().for_each(|line| events(EvalEvent::Note(line)));
+            }
+        }
+        let against = against(spec, &contenders)?;
+        let tasks = tasks_of(spec, &sides, events, cancel)?;
+        let (mut known, mut leaks) = (vec![false; tasks.len()], Vec::new());
+        for side in &sides {
+            for (task, known) in tasks.iter().zip(&mut known) {
+                for (expert, how) in known_by(&side.catalog, task) {
+                    *known |= how >= Acquaintance::Named;
+                    if let Some(reason) = how.leak(task.info.held_out).filter(|_| !task.again) {
+                        leaks.push(Leak {
+                            task: task.info.id.clone(),
+                            expert: side.named(expert),
+                            reason: reason.into(),
+                        });
+                    }
+                }
+            }
+        }
+        let (tasks, known): (Vec<AskedTask>, Vec<bool>) =
+            tasks.into_iter().zip(known).filter(|(_, known)| !spec.held_out || !known).unzip();
+        if tasks.is_empty() {
+            return Err(Error::usage(
+                "experts were trained on all of these tasks: leave out --held-out, or name others",
+            ));
+        }
+        Ok(Self { sides, contenders, against, tasks, known, leaks })
+    }
+}
+
+/// Whether an evaluation can begin, before there is a job for it: what [`evaluate`] finds out before it loads anything.
+/// One that `waits` for other jobs may need libraries that these make; it is looked at without them.
+///
+/// # Errors
+/// As [`evaluate`], with the setting that is wrong.
+pub fn check(spec: &EvalSpec, waits: bool) -> std::result::Result<(), Unfit> {
+    let of = |setting: &'static str| move |error: Error| Unfit { setting, error };
+    let problems = [
+        ("libraries", libraries_problem(spec)),
+        ("methods", of_libraries_problem(spec)),
+        ("against", against_problem(spec)),
+    ];
+    for (setting, problem) in problems {
+        problem.map_or(Ok(()), |problem| Err(Unfit { setting, error: Error::usage(problem) }))?;
+    }
+    if let Some(prompts) = &spec.calibration {
+        ChosenPrompts::Prompts(prompts.clone()).read().map_err(of("prompts"))?;
+    }
+    if !waits {
+        return Beginning::of(spec, &mut |_| {}, &Cancel::new()).map(drop).map_err(of("methods"));
+    }
+    // Of tasks that are there, what is asked of them is all that can be wrong with it.
+    let setting = match (spec.metric.is_some(), spec.num_fewshot.is_some_and(|shots| shots > 0)) {
+        (true, _) => "metric",
+        (false, true) => "num_fewshot",
+        (false, false) => return Ok(()),
+    };
+    tasks_of(spec, &[], &mut |_| {}, &Cancel::new()).map(drop).map_err(of(setting))
+}
+
+/// Why an evaluation cannot begin.
+#[derive(Debug)]
+pub struct Unfit {
+    /// The setting that is wrong, as recipes name it.
+    pub setting: &'static str,
+    /// What is wrong.
+    pub error: Error,
+}
+
 /// Does what `spec` asks for. Results that were found out before are not computed again, and those of an evaluation
 /// that is stopped are kept.
 ///
 /// # Errors
 /// What is wrong with the specification, its libraries or its tasks; a base model that is not there; a raised `cancel`.
 pub fn evaluate(spec: &EvalSpec, events: &mut dyn FnMut(EvalEvent), cancel: &Cancel) -> Result<EvalReport> {
-    let mut sides =
-        vec![Side { name: String::new(), catalog: Catalog::open(&spec.library, spec.base.as_deref())? }];
-    for other in &spec.libraries {
-        if sides.iter().any(|side| side.name == other.name) {
-            return Err(Error::usage(format!("two libraries are called {}", other.name)));
-        }
-        let catalog = Catalog::open(&other.path, spec.base.as_deref())?;
-        sides.push(Side { name: other.name.clone(), catalog });
-    }
-    let others: Vec<(String, &Library)> =
-        sides[1..].iter().map(|side| (side.name.clone(), &*side.catalog)).collect();
-    let contenders = contenders(&spec.methods.join(","), &sides[0].catalog, &others)?;
-    for Contender { library, method, .. } in &contenders {
-        if let Some(router) = method.router() {
-            let side = &sides[*library];
-            let own = router_of(spec, &side.catalog, *library == 0)?;
-            let RouterConfig { muted, pinned, general, values, .. } = own;
-            let mut router = RouterConfig { muted, pinned, general, ..router.clone() };
-            router.values.fill(&values);
-            check_router(&side.catalog, &router, None)?;
-            beyond(&side.catalog, &router).into_iter().for_each(|line| events(EvalEvent::Note(line)));
-        }
-    }
+    let Beginning { sides, contenders, against, tasks, known, leaks } = Beginning::of(spec, events, cancel)?;
     let labels: Vec<String> = contenders.iter().map(|contender| contender.label.clone()).collect();
-    let against = against(spec, &contenders)?;
-    let tasks = tasks_of(spec, &sides, events, cancel)?;
-    let (mut known, mut leaks) = (vec![false; tasks.len()], Vec::new());
-    for side in &sides {
-        for (task, known) in tasks.iter().zip(&mut known) {
-            for (expert, how) in known_by(&side.catalog, task) {
-                *known |= how >= Acquaintance::Named;
-                if let Some(reason) = how.leak(task.info.held_out).filter(|_| !task.again) {
-                    leaks.push(Leak {
-                        task: task.info.id.clone(),
-                        expert: side.named(expert),
-                        reason: reason.into(),
-                    });
-                }
-            }
-        }
-    }
-    let keep = |at: &usize| !spec.held_out || !known[*at];
-    let kept: Vec<usize> = (0..tasks.len()).filter(keep).collect();
-    if kept.is_empty() {
-        return Err(Error::usage(
-            "experts were trained on all of these tasks: leave out --held-out, or name others",
-        ));
-    }
-    let known: Vec<bool> = kept.iter().map(|&at| known[at]).collect();
-    let mut at = 0;
-    let mut tasks = tasks;
-    tasks.retain(|_| {
-        at += 1;
-        kept.contains(&(at - 1))
-    });
     for Leak { task, expert, reason } in &leaks {
         events(EvalEvent::Note(format!("warning: leak of {task}: {expert}: {reason}")));
     }
@@ -346,30 +399,6 @@ fn run(
 fn put<T>(rows: &mut [Vec<T>], own: &[usize], of_own: impl IntoIterator<Item = Vec<T>>) {
     for (row, values) in rows.iter_mut().zip(of_own) {
         own.iter().zip(values).for_each(|(&at, value)| row[at] = value);
-    }
-}
-
-/// The number of the method that others are compared with.
-fn against(spec: &EvalSpec, contenders: &[Contender]) -> Result<Option<usize>> {
-    let find = |label: &str| contenders.iter().position(|contender| contender.label == label);
-    if spec.against.is_empty() {
-        return Ok(find(Router::base().id).or((contenders.len() > 1).then_some(0)));
-    }
-    let wanted = spec.against.trim();
-    let same = |contender: &Contender| {
-        wanted.parse::<Method>().is_ok_and(|method| contender.library == 0 && contender.method == method)
-    };
-    match find(wanted).or_else(|| contenders.iter().position(same)) {
-        Some(at) => Ok(Some(at)),
-        None => {
-            let names = || contenders.iter().map(|contender| contender.label.as_str());
-            Err(crate::named::unknown(
-                "method to compare with",
-                wanted,
-                names(),
-                &names().collect::<Vec<_>>().join(", "),
-            ))
-        }
     }
 }
 

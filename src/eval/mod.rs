@@ -35,8 +35,11 @@ pub use asked_task::{AskedTask, Question};
 pub use attribute::{Attribution, Effect, attribute, check_attributed};
 pub use calibration::{ChosenPrompts, has_own_data, own_source, prompt_source};
 pub use compare::{Compared, StudyEvent, compare, differing};
-pub use contender::{Contender, LIBRARY_WANTED, contenders, methods_problem};
-pub use evaluate::{EvalEvent, EvalProgress, evaluate, router_again, settings_of};
+pub use contender::{
+    Contender, LIBRARY_WANTED, against_problem, contenders, libraries_problem, methods_problem,
+    of_libraries_problem,
+};
+pub use evaluate::{EvalEvent, EvalProgress, Unfit, check, evaluate, router_again, settings_of};
 pub use evaluation::{Answering, Evaluation};
 pub use forced::{Forced, forced};
 pub use generate::generate_batch;

@@ -10,7 +10,7 @@ use super::hand_over::{HandedOver, Ready, by_kind, memory};
 use super::job_dir::{JobDir, discard, read_spec, slug};
 use super::kinds::{AnyJob, Use};
 use super::layout::{GROUP, STARTS};
-use super::prepared::prepared;
+use super::prepared::{check_targets, prepared};
 use super::{Executor, JobSummary, Jobs};
 use crate::outside::{Lock, make_folders, own, room_for_open_files, sweep};
 use crate::text::counted;
@@ -195,6 +195,8 @@ impl Jobs {
         let check = |(job, after): &'a (AnyJob, Vec<After>)| {
             let mut job = prepared(job, &under_way)?;
             job.check_new()?;
+            check_targets(&job)?;
+            job.check_begin(!after.is_empty())?;
             if let Some(doing) = job.kind().unique
                 && !names.insert((job.kind().name, job.title()))
             {

@@ -6,7 +6,7 @@ use super::laid_out::{LaidOut, Standing};
 use crate::catalog::Catalog;
 use crate::library::{BaseLocation, BaseSpec, Library, Manifest, Template, locate_described};
 use crate::outside::{UnfinishedFolder, own};
-use crate::train::{Amount, TrainSpec, amount, train};
+use crate::train::{self, Amount, TrainSpec, amount};
 use crate::{Cancel, Error, Result};
 
 /// Examples of each task whose length is looked at.
@@ -73,6 +73,18 @@ fn base_of(laid: &LaidOut) -> Result<(Option<PathBuf>, Template)> {
         BaseLocation::Missing { .. } => None,
     };
     Ok((base, laid.recipe.template.clone().unwrap_or_default()))
+}
+
+/// Refuses layers to train that the base model does not have, where that is on this machine.
+///
+/// # Errors
+/// The layers that there are, with the line of the recipe.
+pub fn check_targets(laid: &LaidOut) -> Result<()> {
+    // What is wrong with the model itself, the forecast and the trainings say.
+    let Ok((Some(base), _)) = base_of(laid) else { return Ok(()) };
+    let recipe = &laid.recipe;
+    train::check_targets(&base, &recipe.training.targets)
+        .map_err(|error| recipe.fail("training", "targets", error))
 }
 
 /// A training on all tasks.
@@ -165,7 +177,7 @@ pub fn measure(laid: &LaidOut, cancel: &Cancel) -> Result<Speed> {
         base: Some(base),
         ..laid.recipe.training.clone()
     };
-    let report = train(&spec, None, &mut |_| {}, cancel)?;
+    let report = train::train(&spec, None, &mut |_| {}, cancel)?;
     Ok(Speed { tokens_per_second: report.tokens_per_second, source: format!("measured over {STEPS} steps") })
 }
 

@@ -11,7 +11,7 @@ use super::recipe::Recipe;
 use super::settings::numbers;
 use super::tasks::{Task, Tasks};
 use crate::catalog::Catalog;
-use crate::eval::{EvalSpec, NamedLibrary};
+use crate::eval::{EvalSpec, NamedLibrary, Unfit, check};
 use crate::jobs::AnyJob;
 use crate::library::{BaseSpec, Library};
 use crate::outside::hex;
@@ -269,6 +269,9 @@ impl Building<'_> {
             methods: asked.iter().flat_map(|&at| methods[at].iter().map(move |m| label(at, m))).collect(),
             ..self.spec()
         };
+        // As it would be found out when all is trained.
+        check(&spec, true)
+            .map_err(|Unfit { setting, error }| self.recipe.fail("evaluation", setting, error))?;
         // What it compares was found out before.
         let makers = self.graph.makers(0);
         let after = [makers, before].concat();

@@ -305,6 +305,10 @@ impl LaidOut {
             done.map_err(|error| self.of(at, &error))?;
         }
         let mut left = self.having(&Standing::New);
+        // All or none: one that is refused after others were started would leave these at work.
+        for &at in &left {
+            self.graph.nodes[at].job.clone().prepare().map_err(|error| self.of(at, &error))?;
+        }
         while !left.is_empty() {
             // What waits for none of those that are left, so that a scheduler gets all of a kind at once.
             let waits = |at: &usize| self.graph.nodes[*at].after.iter().any(|parent| left.contains(parent));

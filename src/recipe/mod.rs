@@ -17,12 +17,12 @@ mod tasks;
 mod tests;
 
 pub use built_in::{BUILT_IN, BuiltIn, reference as built_in_reference};
-pub use forecast::{Forecast, NodeForecast, Speed, forecast, measure};
+pub use forecast::{Forecast, NodeForecast, Speed, check_targets, forecast, measure};
 pub use graph::{Graph, MadeLibrary, Making, Node};
 pub use laid_out::{LaidOut, Look, Standing};
 pub use read::{open, parse};
 pub use recipe::{Clusters, Controls, Private, Recipe, TaskLists};
-pub use report::write_report;
+pub use report::{Written, write_report};
 pub use sections::{SECTIONS, Section, reference};
 pub use settings::numbers;
 pub use tasks::{Task, Tasks};

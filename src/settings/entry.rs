@@ -65,6 +65,8 @@ pub trait Entry<J>: Send + Sync {
     fn set(&self, of: &mut J, text: &str) -> Result<(), String>;
     /// Takes paths: all of them, or the first where it takes one; nothing happens where it takes none.
     fn set_paths(&self, of: &mut J, paths: Vec<PathBuf>);
+    /// What is wrong with its value given the others, if anything.
+    fn problem(&self, of: &J) -> Option<String>;
     /// What a job's details say of it, if anything; `default` has the values that need no mention.
     fn fact(&self, of: &J, default: &J) -> Option<String>;
 }
@@ -120,6 +122,10 @@ impl<J: Default> Entry<J> for &'static Setting<J> {
         self.kind.set_paths(of, paths);
     }
 
+    fn problem(&self, of: &J) -> Option<String> {
+        Setting::problem(self, of)
+    }
+
     fn fact(&self, of: &J, default: &J) -> Option<String> {
         let text = Setting::text(self, of);
         match self.brief {
@@ -166,6 +172,10 @@ impl<J, S: Default> Entry<J> for Within<J, S> {
 
     fn set_paths(&self, of: &mut J, paths: Vec<PathBuf>) {
         self.setting.kind.set_paths((self.part.get_mut)(of), paths);
+    }
+
+    fn problem(&self, of: &J) -> Option<String> {
+        self.setting.problem((self.part.get)(of))
     }
 
     fn fact(&self, of: &J, default: &J) -> Option<String> {

@@ -78,6 +78,8 @@ pub struct Setting<S: 'static> {
     pub single: bool,
     /// Its option may be given several times; the texts are joined by commas.
     pub several: bool,
+    /// What is wrong with its value given the others, if anything.
+    pub among: Option<fn(&S) -> Option<String>>,
 }
 
 impl<S: 'static> Setting<S> {
@@ -102,6 +104,7 @@ impl<S: 'static> Setting<S> {
             decides: true,
             single: false,
             several: false,
+            among: None,
         }
     }
 
@@ -175,6 +178,16 @@ impl<S: 'static> Setting<S> {
         Self { several: true, ..self }
     }
 
+    /// With a check of its value given the others.
+    pub const fn among(self, problem: fn(&S) -> Option<String>) -> Self {
+        Self { among: Some(problem), ..self }
+    }
+
+    /// What is wrong with its value given the others, if anything.
+    pub fn problem(&self, of: &S) -> Option<String> {
+        self.among.and_then(|problem| problem(of))
+    }
+
     /// What an option or a file gives it.
     pub fn takes(&self) -> Takes {
         if self.several { Takes::Names } else { self.kind.takes() }
@@ -240,12 +253,14 @@ impl<S: 'static> Setting<S> {
     }
 }
 
-/// Checks all values of `table` against their ranges.
+/// Checks all values of `table` against their ranges, then against each other.
 ///
 /// # Errors
-/// A usage error for the first that is outside.
+/// A usage error for the first that is outside, or that does not go with the others.
 pub fn check<S>(table: &[Setting<S>], of: &S) -> crate::Result<()> {
-    table.iter().try_for_each(|setting| setting.check(of).map_err(crate::Error::usage))
+    table.iter().try_for_each(|setting| setting.check(of).map_err(crate::Error::usage))?;
+    let problem = table.iter().find_map(|setting| setting.problem(of));
+    problem.map_or(Ok(()), |problem| Err(crate::Error::usage(problem)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! LoRA in training: its share of the forward pass and its gradients.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
@@ -10,7 +11,8 @@ use sha2::{Digest, Sha256};
 use super::blend::{Blend, BlendModule};
 use crate::library::{Adapter, NewLora};
 use crate::model::{
-    Activations, Decoder, Dropout, LinearHook, LoraFactors, LoraGradients, LoraPart, Ops, spread_bits,
+    Activations, Decoder, Dropout, LinearHook, LoraFactors, LoraGradients, LoraPart, ModelFiles, Ops,
+    spread_bits,
 };
 use crate::module_path::{ModulePath, kinds};
 use crate::{Error, Result};
@@ -120,6 +122,37 @@ pub fn is_target(module: &str, targets: &[String]) -> bool {
     targets.iter().any(|target| ModulePath::new(module).ends_with(target))
 }
 
+/// Refuses targets that the base model at `base` does not have. A model that cannot be read says nothing.
+///
+/// # Errors
+/// A usage error with the layers that there are.
+pub fn check_targets(base: &Path, targets: &[String]) -> Result<()> {
+    let Ok(files) = ModelFiles::open(base) else { return Ok(()) };
+    let spec = &files.spec;
+    let of_layer = |layer: usize| {
+        let prefix = spec.prefix(layer);
+        spec.linear_shapes()
+            .into_iter()
+            .map(move |linear| format!("{prefix}{}", linear.name))
+            .collect::<Vec<_>>()
+    };
+    let modules: Vec<String> = (0..spec.layers).flat_map(of_layer).collect();
+    check_among(&modules.iter().map(String::as_str).collect::<Vec<_>>(), targets)
+}
+
+/// Refuses targets that name none of the modules.
+fn check_among(modules: &[&str], targets: &[String]) -> Result<()> {
+    let is_there =
+        |target: &String| modules.iter().any(|module| is_target(module, std::slice::from_ref(target)));
+    let Some(target) = targets.iter().find(|target| !is_there(target)) else { return Ok(()) };
+    let mut names = kinds(modules.iter().copied());
+    names.sort_unstable();
+    Err(Error::usage(format!(
+        "the base model has no layer \"{target}\": its layers are {}",
+        names.join(", ")
+    )))
+}
+
 impl LoraTrainer {
     /// LoRA on every linear layer of `decoder` that `targets` names; B = 0.
     ///
@@ -140,16 +173,8 @@ impl LoraTrainer {
             return Err(Error::usage("dropout must be at least 0 and below 1"));
         }
         let linears = decoder.linears();
-        for target in targets {
-            if !linears.iter().any(|l| is_target(&l.module, std::slice::from_ref(target))) {
-                let mut names = kinds(linears.iter().map(|l| l.module.as_str()));
-                names.sort_unstable();
-                return Err(Error::usage(format!(
-                    "the base model has no layer \"{target}\": its layers are {}",
-                    names.join(", ")
-                )));
-            }
-        }
+        let names: Vec<&str> = linears.iter().map(|linear| linear.module.as_str()).collect();
+        check_among(&names, targets)?;
         let (mut modules, mut places) = (Vec::new(), Vec::new());
         for linear in linears {
             if !is_target(&linear.module, targets) {

@@ -52,7 +52,7 @@ pub use forecast::{Amount, amount, forecast};
 pub use gates::{GATES, GateSpec, train_gates_as};
 pub use given::Given;
 pub use log::check_log;
-pub use lora::{LoraTrainer, initial_a, is_target};
+pub use lora::{LoraTrainer, check_targets, initial_a, is_target};
 pub use loss::{Target, cross_entropy};
 pub use many::{MANY, ManyReport, ManySpec, plan_many, train_many};
 pub use memory_need::Forecast;

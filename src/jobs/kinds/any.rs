@@ -85,6 +85,14 @@ impl AnyJob {
         self.0.check_new()
     }
 
+    /// See [`Job::check_begin`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_begin(&self, waits: bool) -> Result<()> {
+        self.0.check_begin(waits)
+    }
+
     /// See [`Job::is_made`].
     pub fn is_made(&self) -> bool {
         self.0.is_made()
@@ -155,6 +163,11 @@ impl AnyJob {
     /// What it has to be.
     pub fn set(&mut self, id: &str, text: &str) -> Result<(), String> {
         self.0.set(id, text)
+    }
+
+    /// What is wrong with the value of a setting given the others, if anything.
+    pub fn problem(&self, id: &str) -> Option<String> {
+        self.0.problem(id)
     }
 
     /// The paths of a setting that has some, as they would be typed.
@@ -266,6 +279,7 @@ trait Erased: Debug + Send + Sync {
     fn estimate(&mut self);
     fn paths(&mut self, visit: &mut dyn FnMut(&mut PathBuf, Use));
     fn check_new(&self) -> Result<()>;
+    fn check_begin(&self, waits: bool) -> Result<()>;
     fn is_made(&self) -> bool;
     fn check_resumed(&self) -> Result<()>;
     fn run(&self, context: &mut JobContext<'_>) -> Result<AnyReport>;
@@ -278,6 +292,7 @@ trait Erased: Debug + Send + Sync {
     fn options(&self) -> Vec<CommandOption>;
     fn text(&self, id: &str) -> String;
     fn set(&mut self, id: &str, text: &str) -> Result<(), String>;
+    fn problem(&self, id: &str) -> Option<String>;
     fn set_paths(&mut self, id: &str, paths: Vec<PathBuf>);
     fn suggest(&self, id: &str, around: &Around<'_>) -> Option<String>;
 }
@@ -328,6 +343,10 @@ impl<J: Job> Erased for J {
         Job::check_new(self)
     }
 
+    fn check_begin(&self, waits: bool) -> Result<()> {
+        Job::check_begin(self, waits)
+    }
+
     fn is_made(&self) -> bool {
         Job::is_made(self)
     }
@@ -374,6 +393,10 @@ impl<J: Job> Erased for J {
 
     fn set(&mut self, id: &str, text: &str) -> Result<(), String> {
         entry::<J>(id).map_or(Ok(()), |entry| entry.set(self, text))
+    }
+
+    fn problem(&self, id: &str) -> Option<String> {
+        entry::<J>(id)?.problem(self)
     }
 
     fn set_paths(&mut self, id: &str, paths: Vec<PathBuf>) {

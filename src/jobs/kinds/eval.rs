@@ -9,8 +9,8 @@ use super::{
     tasks_title,
 };
 use crate::eval::{
-    EvalEvent, EvalProgress, EvalReport, EvalSpec, LIBRARY_WANTED, NamedLibrary, Split, TASKS_HELP, evaluate,
-    mean_text, methods_problem,
+    self, EvalEvent, EvalProgress, EvalReport, EvalSpec, LIBRARY_WANTED, NamedLibrary, Split, TASKS_HELP,
+    against_problem, evaluate, libraries_problem, mean_text, methods_problem, of_libraries_problem,
 };
 use crate::jobs::event::JobRow;
 use crate::jobs::events::EventLog;
@@ -88,13 +88,15 @@ pub static EVALUATION: &[Setting<EvalSpec>] = &[
             "Methods to compare: baselines, or routers with their settings; NAME/METHOD is one of another library",
         )
         .value("METHODS")
-        .form("Methods", "baselines, or routers with their settings"),
+        .form("Methods", "baselines, or routers with their settings")
+        .among(of_libraries_problem),
     Setting::new("libraries", Of::Written { get: libraries_text, set: set_libraries })
         .flag("library", "Another library, whose methods are written NAME/METHOD")
         .value("NAME=PATH")
         .unset("none")
         .several()
-        .form("Libraries", "others, as NAME=PATH: their methods are NAME/METHOD"),
+        .form("Libraries", "others, as NAME=PATH: their methods are NAME/METHOD")
+        .among(libraries_problem),
     Setting::new("split", named_setting!(Split, EvalSpec.split))
         .flag("split", "Split to use: choose settings on validation, report scores on test")
         .value("SPLIT")
@@ -131,7 +133,8 @@ pub static EVALUATION: &[Setting<EvalSpec>] = &[
         .value("METHOD")
         .unset("base, else the first")
         .form("Against", "method that others are compared with; empty: base")
-        .advanced(),
+        .advanced()
+        .among(against_problem),
     Setting::new("answers", Of::Switch(field!(EvalSpec.answers), true))
         .flag("answers", "Keep answers, also where their scores can be known without")
         .form("Answers", "keep them, also where scores are known without")
@@ -277,6 +280,10 @@ impl Job for EvalSpec {
         Ok(())
     }
 
+    fn check_begin(&self, waits: bool) -> Result<()> {
+        eval::check(self, waits).map_err(|unfit| unfit.error)
+    }
+
     fn paths(&mut self, visit: &mut dyn FnMut(&mut PathBuf, Use)) {
         visit(&mut self.library, Use::Library);
         let others = self.libraries.iter_mut().map(|library| &mut library.path);
@@ -361,6 +368,41 @@ mod tests {
             ..EvalSpec::default()
         };
         assert!(AnyJob::from(spec).prepare().unwrap_err().to_string().contains("did you mean arrow"));
+    }
+
+    #[test]
+    fn what_the_worker_would_refuse_at_once_never_becomes_a_job() {
+        let place = tempfile::tempdir().unwrap();
+        let task = place.path().join("t");
+        std::fs::create_dir_all(&task).unwrap();
+        let line = r#"{"instruction":"i","output":"o"}"#;
+        std::fs::write(task.join("test.jsonl"), line).unwrap();
+        std::fs::write(task.join("task.toml"), "id = \"t\"\n").unwrap();
+        let library = place.path().join("library");
+        std::fs::create_dir(&library).unwrap();
+        let jobs = crate::jobs::Jobs::of_folder(&library).unwrap();
+        let refusal = |change: &dyn Fn(&mut EvalSpec)| {
+            let mut spec = EvalSpec {
+                library: library.clone(),
+                tasks: vec![task.clone()],
+                methods: vec!["base".into()],
+                ..EvalSpec::default()
+            };
+            change(&mut spec);
+            let refused = jobs.start_many(&[(AnyJob::from(spec), Vec::new())]).map(drop);
+            refused.unwrap_err().to_string()
+        };
+        let choice = Scorer::named("choice").copied().unwrap();
+        for (said, found) in [
+            ("no method to compare with \"lag\"", refusal(&|spec| spec.against = "lag".into())),
+            ("item 1 of the test split, by choice", refusal(&|spec| spec.metric = Some(choice))),
+            ("validation", refusal(&|spec| spec.split = Split::Validation)),
+            ("--library mbc=PATH", refusal(&|spec| spec.methods = vec!["mbc/arrow".into()])),
+            ("no expert is called `a`", refusal(&|spec| spec.methods = vec!["single:a".into()])),
+        ] {
+            assert!(found.contains(said), "{found}");
+        }
+        assert_eq!(jobs.ids().unwrap(), Vec::<String>::new());
     }
 
     #[test]

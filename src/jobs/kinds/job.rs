@@ -94,6 +94,15 @@ pub trait Job:
         Ok(())
     }
 
+    /// Checks a job that is to be started as its worker would at its beginning, before there is a job. One that `waits`
+    /// for others may need what they make.
+    ///
+    /// # Errors
+    /// What the worker would say.
+    fn check_begin(&self, _waits: bool) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether what it makes is there already.
     fn is_made(&self) -> bool {
         false

@@ -31,6 +31,8 @@ impl Form {
             if look.role == Role::Data {
                 data.extend(paths);
                 job.job.set_paths(look.id, data.clone());
+            } else if self.fresh.job.paths_of(look.id).len() > 1 && text == self.fresh.text(look.id) {
+                // As a job like it has them: the text names several.
             } else if look.is_path {
                 job.job.set_paths(look.id, paths);
             } else {

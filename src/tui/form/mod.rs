@@ -321,9 +321,11 @@ impl Form {
     fn check(&mut self, shared: &Shared) {
         let found = self.plan.as_ref().and_then(|plan| fields::missing(&plan.missing));
         let mut first = true;
+        let typed = self.typed().job;
         let any_data = self.fields.iter().any(|f| f.role() == Role::Data && !f.text().is_empty());
         for field in &mut self.fields {
-            let problem = fields::problem(field, &self.fresh, shared);
+            let given_others = || typed.problem(field.look()?.id);
+            let problem = fields::problem(field, &self.fresh, shared).or_else(given_others);
             field.error = match field.role() {
                 // One task has to be there.
                 Role::Data if field.text().is_empty() && (any_data || !first) => None,

@@ -5,7 +5,6 @@ use crossterm::event::KeyEvent;
 use super::EvalScreen;
 use super::chooser::{self, Choice, Chooser, evaluations};
 use super::saving::{self, Saved};
-use crate::jobs::kinds::EVAL;
 use crate::tui::cancelling::{Answer, Wish};
 use crate::tui::heatmap::{MapMove, map_corners, map_leaps, map_steps, map_zoom};
 use crate::tui::keymap::{
@@ -369,7 +368,7 @@ impl EvalScreen {
             }
             Action::New => {
                 self.starting = true;
-                return vec![Effect::App(AppEffect::OpenForm(&EVAL))];
+                return vec![Effect::App(self.form())];
             }
             Action::Cancel if self.can_cancel(shared) => {
                 self.confirming = self.job(shared).map(|job| job.id.clone());

@@ -11,7 +11,8 @@ use super::lines::{Lines, TableLine};
 use super::saving::Saving;
 use super::transfer::Transfer;
 use crate::eval::{TaskItems, router_again};
-use crate::jobs::{JobState, JobSummary};
+use crate::jobs::kinds::{EVAL, Step};
+use crate::jobs::{AnyJob, JobState, JobSummary};
 use crate::routing::Router;
 use crate::tui::screens::routing;
 use crate::tui::{
@@ -287,6 +288,16 @@ impl EvalScreen {
         let wanted =
             WantedPrompt { prompt: asked.prompt, raw: asked.raw, router, reference: item.output.clone() };
         vec![Effect::App(AppEffect::Lead { tab: routing::TAB, wanted: Wanted::Prompt(Box::new(wanted)) })]
+    }
+
+    /// The form for a new evaluation: empty, or what the one that is shown was to do where it has failed.
+    pub(super) fn form(&self) -> AppEffect {
+        let failed = self.evaluated().filter(|evaluated| evaluated.job.state == JobState::Failed);
+        let again = failed.and_then(|evaluated| {
+            let spec = serde_json::to_value(AnyJob::from(evaluated.spec.clone())).ok()?;
+            Some(AppEffect::Follow { step: Step::Start(spec), job: evaluated.job.id.clone() })
+        });
+        again.unwrap_or(AppEffect::OpenForm(&EVAL))
     }
 
     /// Chooses an evaluation by hand.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossterm::event::KeyCode;
 
 use super::TAB;
-use crate::eval::{Difference, EvalReport, Mean, Record, ReportedTask, TaskItems};
+use crate::eval::{Difference, EvalReport, EvalSpec, Mean, Record, ReportedTask, TaskItems};
 use crate::jobs::kinds::Made;
 use crate::jobs::{JobState, JobSummary};
 use crate::train::Example;
@@ -179,6 +179,32 @@ fn a_new_one_is_started_by_the_form() {
     assert!(render_app(&app, 80, 24).contains("No evaluation of this library yet."));
     press(&mut app, "n");
     assert!(render_app(&app, 80, 24).contains("Evaluate methods on tasks"));
+}
+
+#[test]
+fn a_new_one_after_a_failure_begins_with_what_failed_and_is_checked_while_it_is_typed() {
+    let (mut app, asked) = with_jobs(vec![fixtures::eval_job("g", JobState::Failed)]);
+    let [(ticket, _)] = &asked[..] else { panic!("{asked:?}") };
+    let mut failed = fixtures::evaluated();
+    failed.job.state = JobState::Failed;
+    failed.spec.tasks = vec!["/data/one".into(), "/data/two".into()];
+    (failed.spec.methods, failed.spec.against) = (vec!["base".into(), "arrow".into()], "lag".into());
+    tell(&mut app, *ticket, failed);
+    press(&mut app, "n");
+    let text = render_app(&app, 120, 40);
+    assert!(text.contains("/data/one, /data/two") && text.contains("base,arrow"), "{text}");
+    // What does not go with the methods is not started, and says why beside it.
+    assert_eq!(press_code(&mut app, KeyCode::Enter), []);
+    let text = render_app(&app, 120, 40);
+    assert!(text.contains("there is no method to compare with \"lag\""), "{text}");
+    while render_app(&app, 120, 40).contains("\"lag\"") {
+        press_code(&mut app, KeyCode::Backspace);
+    }
+    press(&mut app, "arrow");
+    let effects = press_code(&mut app, KeyCode::Enter);
+    let [Effect::Jobs(JobsEffect::Start(new))] = effects.as_slice() else { panic!("{effects:?}") };
+    let spec = new.job.get::<EvalSpec>().unwrap();
+    assert_eq!((spec.tasks.len(), spec.against.as_str()), (2, "arrow"));
 }
 
 #[test]
