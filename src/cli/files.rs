@@ -8,6 +8,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use super::options::AS_JOB;
 use super::output::Output;
 use crate::export::{Content, Export};
+use crate::library::real_of;
 use crate::outside::{atomic_write, write_refusal};
 use crate::plot::Drawing;
 use crate::{Error, Result};
@@ -27,10 +28,24 @@ impl<R: Export> Files<R> {
     /// Whether those that were asked for can be written: to be known before the work.
     ///
     /// # Errors
-    /// A folder that is not there or cannot be written; a folder in the file's place; a name of another format.
+    /// A folder that is not there or cannot be written; a folder in the file's place; a name of another format; one file
+    /// for two formats.
     pub(super) fn check(&self) -> Result<()> {
+        let mut before: Vec<(&str, PathBuf)> = Vec::new();
         for (format, path) in R::FORMATS.iter().zip(&self.paths) {
             let Some(path) = path else { continue };
+            if path == Path::new("-") {
+                let problem =
+                    format!("is no file for --{}: the table is printed without it; name one", format.flag);
+                return Err(Error::file(path, problem));
+            }
+            let real = real_of(path)?;
+            if let Some((flag, _)) = before.iter().find(|(_, other)| *other == real) {
+                let problem =
+                    format!("would be written by --{flag} and by --{}: give each its own file", format.flag);
+                return Err(Error::file(path, problem));
+            }
+            before.push((format.flag, real));
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let parent = parent.unwrap_or(Path::new("."));
             if path.is_dir() {
@@ -86,10 +101,24 @@ impl<R: Export> Files<R> {
     }
 }
 
+/// Endings that say what a file is, in rows of those that say the same.
+const FORMATS: [&[&str]; 10] = [
+    &["csv"],
+    &["md", "markdown"],
+    &["tex"],
+    &["png"],
+    &["svg"],
+    &["jpg", "jpeg", "gif", "webp", "pdf", "bmp"],
+    &["json", "jsonl", "ndjson"],
+    &["toml", "yaml", "yml"],
+    &["tsv", "html", "parquet", "arrow", "gz", "zst", "zip"],
+    &["safetensors", "gguf", "bin", "pt", "npy", "npz"],
+];
+
 /// Whether files of this ending are always in another format than the one whose ending is `own`.
 fn is_other_format(ending: &str, own: &str) -> bool {
-    const PICTURES: [&str; 8] = ["png", "svg", "jpg", "jpeg", "gif", "webp", "pdf", "bmp"];
-    ending != own && PICTURES.contains(&ending)
+    let row = |ending: &str| FORMATS.iter().position(|row| row.contains(&ending));
+    row(ending).is_some_and(|other| Some(other) != row(own))
 }
 
 impl<R: Export> Args for Files<R> {
@@ -158,11 +187,24 @@ mod tests {
             ("--csv", "none/x.csv", "its folder does not exist"),
             ("--csv", "", "is a folder"),
             ("--png", "x.jpg", "would be PNG under a name that ends in .jpg: end it in .png"),
+            ("--csv", "data.jsonl", "would be CSV under a name that ends in .jsonl: end it in .csv"),
+            ("--markdown", "x.csv", "would be MD under a name that ends in .csv: end it in .md"),
         ] {
             let error = parse(&[option, &place(name)]).unwrap().check().unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
         parse(&["--csv", &place("x.csv"), "--svg", &place("x")]).unwrap().check().unwrap();
+        parse(&["--markdown", &place("x.markdown"), "--latex", &place("x.txt")]).unwrap().check().unwrap();
+        for (words, said) in [
+            (
+                ["--csv", &place("x"), "--markdown", &place("./x")],
+                "would be written by --csv and by --markdown",
+            ),
+            (["--csv", &place("x.csv"), "--markdown", "-"], "-: is no file for --markdown"),
+        ] {
+            let error = parse(&words).unwrap().check().unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
         assert!(parse(&["--csv", "a", "--png", "b"]).unwrap().paths.iter().flatten().count() == 2);
     }
 }

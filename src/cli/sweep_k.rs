@@ -8,6 +8,7 @@ use super::output::Output;
 use super::run::{HowToRun, run_recipe};
 use crate::catalog::Catalog;
 use crate::library::{Expert, Library};
+use crate::module_path::kinds;
 use crate::recipe;
 use crate::scorers::Scoring;
 use crate::train::{TRAINING, data_of_experts, find_tasks};
@@ -15,6 +16,8 @@ use crate::{Error, Result};
 
 /// Asked for where methods are not given.
 const METHODS: &str = "base,uniform,arrow";
+/// The setting that says which layers an expert adapts.
+const TARGETS: &str = "targets";
 /// The first seed.
 const SEED: u64 = 42;
 
@@ -114,10 +117,20 @@ fn recipe_of(args: &SweepKArgs, library: &Library) -> Result<String> {
 }
 
 /// How the experts of a library were trained: the settings of the first, and the median of their steps for each task.
+/// What an expert of an earlier version does not say is what its layers show, else the default.
 fn training_of(library: &Library) -> Table {
     let mut table = Table::new();
     let trained = || library.usable().filter_map(|expert: &Expert| expert.provenance.as_ref());
-    let Some(first) = trained().find(|provenance| provenance.steps.is_some()) else { return table };
+    let is_trained = |expert: &&Expert| expert.provenance.as_ref().is_some_and(|own| own.steps.is_some());
+    let found = library.usable().find(is_trained);
+    let Some((expert, first)) = found.and_then(|expert| Some((expert, expert.provenance.as_ref()?))) else {
+        return table;
+    };
+    let targets = kinds(expert.modules.iter().map(|shape| shape.module.as_str()));
+    if !targets.is_empty() {
+        let targets = targets.into_iter().map(|target| Value::String(target.into())).collect();
+        table.insert(TARGETS.into(), Value::Array(targets));
+    }
     for setting in TRAINING.iter().filter(|setting| setting.recorded && !setting.single) {
         if let Some(value) = first.settings.get(setting.id).and_then(|value| Value::try_from(value).ok()) {
             table.insert(setting.id.into(), value);

@@ -9,7 +9,7 @@ use crate::library::Skipped;
 use crate::model::Precision;
 use crate::routing::{Calibration, RouterConfig};
 use crate::scorers::{Scorer, Scoring};
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 /// A task that was asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -256,6 +256,14 @@ impl EvalReport {
             (least, most) => format!("{least}- to {most}"),
         };
         Some(format!("{shots}-shot"))
+    }
+
+    /// How many items of each task were asked: `20 items per task`, `4 to 10 items per task`.
+    pub fn items(&self) -> Option<String> {
+        let counts = || self.tasks.iter().map(|task| task.items);
+        let (least, most) = (counts().min()?, counts().max()?);
+        let range = if least == most { String::new() } else { format!("{least} to ") };
+        Some(format!("{range}{} per task", counted(most, "item")))
     }
 
     /// How items were asked, where any had examples before them.

@@ -97,22 +97,26 @@ pub static TRAINING: &[Setting<TrainSpec>] = &[
     .flag("max-length", "Cut examples that have more tokens")
     .value("N")
     .form("Max length", "tokens; longer examples are cut")
-    .advanced(),
+    .advanced()
+    .recorded(),
     Setting::new("targets", Kind::Names(field!(TrainSpec.targets)))
         .flag("targets", "Layers to adapt, by the last part of their path")
         .value("NAMES")
         .form("Targets", "last parts of the layers' paths")
-        .advanced(),
+        .advanced()
+        .recorded(),
     Setting::new("checkpointing", Kind::Switch(field!(TrainSpec.checkpointing), true))
         .flag("checkpointing", "Compute every block again in the backward pass: less memory, more time")
         .form("Checkpointing", "less memory, more time")
         .advanced(),
     Setting::new("order", ORDER).form("Order", "of the examples").advanced(),
     Setting::new("by_length", Kind::Switch(field!(TrainSpec.by_length), true))
-        .flag("by-length", "Put examples of similar length into one batch"),
+        .flag("by-length", "Put examples of similar length into one batch")
+        .recorded(),
     Setting::new("shuffle", Kind::Switch(field!(TrainSpec.shuffle), false))
         .flag("no-shuffle", "Keep the order of the data")
-        .conflicts("by-length"),
+        .conflicts("by-length")
+        .recorded(),
     Setting::new("seed", Kind::Seed(field!(TrainSpec.seed)))
         .flag("seed", "Seed of the start, the order and the dropout")
         .value("SEED")
@@ -253,6 +257,16 @@ mod tests {
         flags.sort_unstable();
         flags.dedup();
         assert_eq!(flags.len(), all);
+    }
+
+    #[test]
+    fn an_expert_says_all_that_another_like_it_is_trained_with() {
+        // What is said elsewhere: by name, by the steps, or where it is trained.
+        let elsewhere =
+            ["epochs", "max_steps", "seed", "order", "base", "device", "validation", "checkpointing"];
+        for setting in TRAINING.iter().filter(|setting| setting.decides && !elsewhere.contains(&setting.id)) {
+            assert!(setting.recorded, "{}", setting.id);
+        }
     }
 
     #[test]

@@ -232,6 +232,7 @@ fn four(place: &Path) -> (PathBuf, PathBuf) {
     let mut command = Command::new(BINARY);
     command.arg("train-many").arg(&library).arg("--tasks").arg(&tasks);
     command.args(["--max-steps", "4", "--rank", "2", "--batch", "4", "--lr", "0.02", "--device", "cpu"]);
+    command.args(["--targets", "q_proj,v_proj", "--max-length", "48", "--by-length"]);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     (tasks, library)
@@ -246,6 +247,9 @@ fn a_sweep_over_k_is_a_recipe_with_the_settings_of_the_librarys_experts() {
     command.arg("sweep-k").arg(&library).args(["--k", "2,3", "--seeds", "2", "--executor", "local"]);
     command.arg("--tasks").arg(place.path().join("tasks/held")).args(["--methods", "base,uniform"]);
     let printed = stdout(&Command::new(BINARY).arg("sweep-k").arg(&library).arg("--print").output().unwrap());
+    for part in ["max_length = 48", "by_length = true", "targets = [\"q_proj\", \"v_proj\"]"] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
     for part in ["max_steps = 4", "rank = 2", "batch = 4", "k = \"2..8\"", "seeds = \"42..44\"", "library = "]
     {
         assert!(printed.contains(part), "{part}: {printed}");

@@ -26,6 +26,8 @@ pub struct FoundLibrary {
     pub silhouette: Option<f64>,
     /// Members of each cluster; empty where there are no clusters.
     pub clusters: Vec<Vec<String>>,
+    /// What its jobs found worth knowing, each one line; untrusted.
+    pub warnings: Vec<String>,
 }
 
 impl FoundLibrary {
@@ -63,9 +65,11 @@ pub struct FoundK {
     pub k: usize,
     /// How many seeds.
     pub seeds: usize,
+    /// Clusters that a seed gave, at the fewest: as many as asked for, unless experts are the same to the metric.
+    pub clusters: usize,
     /// Mean silhouette.
     pub silhouette: Option<Mean>,
-    /// Mean adjusted Rand index of the clusterings of two seeds.
+    /// Mean adjusted Rand index of the clusterings of two seeds, of those with more than one cluster.
     pub stability: Option<f64>,
     /// The same of a clustering and the families of the tasks.
     pub families: Option<f64>,
@@ -107,6 +111,7 @@ impl Found {
                 losses: Vec::new(),
                 silhouette: None,
                 clusters: Vec::new(),
+                warnings: Vec::new(),
             };
             if library.given {
                 let opened = Library::open(&library.path)?;
@@ -136,8 +141,16 @@ impl Found {
         *report.means.iter().find(is_it)?.scores.get(at)?
     }
 
-    /// Random libraries that have the very clusters of a real one, with its name: they are no control.
-    pub fn same_as_real(&self) -> Vec<(&str, &str)> {
+    /// What is worth knowing of libraries, with their names; untrusted.
+    pub fn warnings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.libraries.iter().flat_map(|found| {
+            found.warnings.iter().map(|warning| (found.library.name.as_str(), warning.as_str()))
+        })
+    }
+
+    /// Random libraries that have the very clusters of a real one, with that one, of the same seed where there are
+    /// several: they are no control.
+    pub fn same_as_real(&self) -> Vec<(&FoundLibrary, &FoundLibrary)> {
         let mut same = Vec::new();
         for random in
             self.libraries.iter().filter(|found| matches!(found.library.making, Making::Random { .. }))
@@ -146,9 +159,13 @@ impl Found {
                 matches!(real.library.making, Making::Clusters { .. })
                     && real.partition() == random.partition()
             };
-            if let Some(real) = self.libraries.iter().find(is_it).filter(|_| !random.clusters.is_empty()) {
-                same.push((random.library.name.as_str(), real.library.name.as_str()));
-            }
+            let seed = |found: &FoundLibrary| match found.library.making {
+                Making::Clusters { seed, .. } | Making::Random { seed, .. } => Some(seed),
+                Making::Private | Making::Joint => None,
+            };
+            let all = || self.libraries.iter().filter(is_it);
+            let real = all().find(|real| seed(real) == seed(random)).or_else(|| all().next());
+            same.extend(real.filter(|_| !random.clusters.is_empty()).map(|real| (random, real)));
         }
         same
     }
@@ -191,18 +208,22 @@ impl Found {
                 all => mean(all.iter().map(|mean| mean.score).collect()),
             }
         };
-        let labels: Vec<Vec<usize>> = own.iter().map(|found| found.labels()).collect();
+        // One cluster resembles nothing, and itself always.
+        let parted: Vec<&FoundLibrary> =
+            own.iter().filter(|found| found.clusters.len() > 1).copied().collect();
+        let labels: Vec<Vec<usize>> = parted.iter().map(|found| found.labels()).collect();
         let mut pairs = Vec::new();
         for (at, one) in labels.iter().enumerate() {
             pairs.extend(labels[at + 1..].iter().filter_map(|other| adjusted_rand(one, other)));
         }
-        let alike = own.iter().zip(&labels).filter_map(|(found, labels)| {
+        let alike = parted.iter().zip(&labels).filter_map(|(found, labels)| {
             let names: BTreeSet<&String> = found.clusters.iter().flatten().collect();
             agreement(labels, names.iter().map(|name| families.get(name.as_str())))
         });
         FoundK {
             k,
             seeds: own.len(),
+            clusters: own.iter().map(|found| found.clusters.len()).min().unwrap_or(0),
             silhouette: mean(own.iter().filter_map(|found| found.silhouette).collect()),
             stability: mean(pairs).map(|mean| mean.score),
             families: mean(alike.collect()).map(|mean| mean.score),
@@ -245,6 +266,7 @@ fn shown_router(report: &EvalReport, libraries: &[FoundLibrary]) -> Option<Strin
 fn add(found: &mut FoundLibrary, report: &AnyReport, step_size: usize) {
     if let Some(clusters) = report.get::<ClustersSpec>() {
         found.silhouette = clusters.silhouette;
+        found.warnings.extend(clusters.warnings.iter().cloned());
         found.clusters.extend(clusters.clusters.iter().map(|row| row.members.clone()));
     }
     for made in report.trained().into_iter().filter_map(|(_, made)| made) {
@@ -285,6 +307,11 @@ mod tests {
             losses: Vec::new(),
             silhouette: None,
             clusters: clusters.iter().map(|of| of.iter().map(ToString::to_string).collect()).collect(),
+            warnings: Vec::new(),
+        };
+        let named = |found: &Found| {
+            let name = |found: &FoundLibrary| found.library.name.clone();
+            found.same_as_real().iter().map(|(random, real)| (name(random), name(real))).collect::<Vec<_>>()
         };
         let found = Found {
             libraries: vec![
@@ -299,6 +326,23 @@ mod tests {
             group: "all".into(),
             is_loss: false,
         };
-        assert_eq!(found.same_as_real(), [("random-1", "mbc")]);
+        assert_eq!(named(&found), [("random-1".to_string(), "mbc".to_string())]);
+        let row = found.one_k(2, &BTreeMap::new());
+        assert_eq!((row.clusters, row.stability), (2, None));
+
+        // All in one cluster: each is named with that of its seed, and nothing is stable.
+        let one: &[&[&str]] = &[&["a", "b", "c"]];
+        let libraries = [1, 2].into_iter().flat_map(|seed| {
+            [
+                library(&format!("mbc-{seed}"), Making::Clusters { k: 2, seed }, one),
+                library(&format!("random-{seed}"), Making::Random { k: 2, seed }, one),
+            ]
+        });
+        let found = Found { libraries: libraries.collect(), ..found };
+        let expected = [("random-1", "mbc-1"), ("random-2", "mbc-2")];
+        assert_eq!(named(&found), expected.map(|(one, other)| (one.to_string(), other.to_string())));
+        let families = BTreeMap::from([("a", "x"), ("b", "x"), ("c", "y")]);
+        let row = found.one_k(2, &families);
+        assert_eq!((row.clusters, row.seeds, row.stability, row.families), (1, 2, None, None));
     }
 }

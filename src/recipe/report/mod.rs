@@ -21,11 +21,20 @@ const PAGE: &str = "report.md";
 /// The folder of its tables and figures, beside it.
 const FOLDER: &str = "report";
 
-/// Writes the report of an experiment whose jobs are all finished; gives the page.
+/// A report that was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// The page.
+    pub page: PathBuf,
+    /// What is worth knowing of the libraries, each one line; untrusted.
+    pub warnings: Vec<String>,
+}
+
+/// Writes the report of an experiment whose jobs are all finished.
 ///
 /// # Errors
 /// A job without a result; a library that cannot be compared; files that cannot be written. A raised `cancel`.
-pub fn write_report(laid: &LaidOut, cancel: &Cancel) -> Result<PathBuf> {
+pub fn write_report(laid: &LaidOut, cancel: &Cancel) -> Result<Written> {
     let found = Found::of(laid)?;
     let folder = laid.root.join(FOLDER);
     make_folders(&folder)?;
@@ -51,5 +60,7 @@ pub fn write_report(laid: &LaidOut, cancel: &Cancel) -> Result<PathBuf> {
     files.extend(drawn.iter().cloned());
     let path = laid.root.join(PAGE);
     atomic_write(&path, page::page(laid, &found, (FOLDER, &drawn, &files)).as_bytes())?;
-    Ok(path)
+    let warnings =
+        found.warnings().map(|(library, warning)| format!("warning: {library}: {warning}")).collect();
+    Ok(Written { page: path, warnings })
 }

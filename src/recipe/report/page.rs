@@ -72,7 +72,7 @@ pub(super) fn clusters_csv(found: &Found) -> String {
 /// A line per number of clusters.
 pub(super) fn k_csv(found: &Found) -> String {
     let mut out = String::from(
-        "k,seeds,silhouette,stability,agreement_with_families,validation_loss,validation_loss_random,score,score_stderr,\
+        "k,seeds,clusters,silhouette,stability,agreement_with_families,validation_loss,validation_loss_random,score,score_stderr,\
          score_random,score_random_stderr\n",
     );
     let score = |mean: Option<Mean>| exactly(mean.map(|mean| mean.score));
@@ -81,6 +81,7 @@ pub(super) fn k_csv(found: &Found) -> String {
         let fields = [
             row.k.to_string(),
             row.seeds.to_string(),
+            row.clusters.to_string(),
             score(row.silhouette),
             exactly(row.stability),
             exactly(row.families),
@@ -140,12 +141,19 @@ fn libraries(out: &mut String, found: &Found) {
     }
     out.push_str("\nExamples count as often as they were trained on. Every library saw the same tasks.\n\n");
     for (random, real) in found.same_as_real() {
+        let why = match random.clusters.len() {
+            1 => "all experts are in one cluster",
+            _ => "there are few ways to deal out so few experts",
+        };
         let _ = writeln!(
             out,
-            "Note: {} has the same clusters as {}, and is no control: there are few ways to deal out so few experts.\n",
-            markdown_cell(random),
-            markdown_cell(real)
+            "Note: {} has the same clusters as {}, and is no control: {why}.\n",
+            markdown_cell(&random.library.name),
+            markdown_cell(&real.library.name)
         );
+    }
+    for (library, warning) in found.warnings() {
+        let _ = writeln!(out, "Warning: {}: {}\n", markdown_cell(library), markdown_cell(warning));
     }
 }
 
@@ -161,9 +169,10 @@ fn scores(out: &mut String, found: &Found, report: &EvalReport) {
     let loss = |group: &Group| if group.is_loss { ", loss" } else { "" };
     let heads: Vec<String> =
         groups.iter().map(|group| format!("{}{} ({})", group.name, loss(group), group.tasks)).collect();
+    let how = [report.shots(), report.items()].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let _ = writeln!(
         out,
-        "## Scores\n\n{} scoring on the {} split; means over tasks of equal weight, their number behind each group.\n\n| method | {} |",
+        "## Scores\n\n{} scoring on the {} split, {how}; means over tasks of equal weight, their number behind each group.\n\n| method | {} |",
         report.scoring,
         report.split,
         heads.join(" | ")
@@ -231,8 +240,16 @@ fn over_k(out: &mut String, found: &Found) {
     }
     let shown =
         found.shown.as_ref().map(|router| format!("{} on {} tasks", markdown_cell(router), found.group));
-    let mut heads =
-        vec!["k", "seeds", "silhouette", "stability", "agreement with families", "loss", "loss, random"];
+    let mut heads = vec![
+        "k",
+        "seeds",
+        "clusters",
+        "silhouette",
+        "stability",
+        "agreement with families",
+        "loss",
+        "loss, random",
+    ];
     let scored =
         [shown.clone().unwrap_or_default(), format!("{}, random", shown.clone().unwrap_or_default())];
     if shown.is_some() {
@@ -244,6 +261,7 @@ fn over_k(out: &mut String, found: &Found) {
         let mut cells = vec![
             row.k.to_string(),
             row.seeds.to_string(),
+            row.clusters.to_string(),
             with_error(row.silhouette, true),
             plain(row.stability),
             plain(row.families),
@@ -256,8 +274,9 @@ fn over_k(out: &mut String, found: &Found) {
         let _ = writeln!(out, "| {} |", cells.join(" | "));
     }
     out.push_str(
-        "\nStability is the mean adjusted Rand index of the clusterings of two seeds; agreement with families the same \
-         of a clustering and the families of the tasks. Errors are over seeds, or over tasks where there is one seed.\n\n",
+        "\nClusters are the fewest that a seed gave. Stability is the mean adjusted Rand index of the clusterings of two \
+         seeds; agreement with families the same of a clustering and the families of the tasks; clusterings with one \
+         cluster have neither. Errors are over seeds, or over tasks where there is one seed.\n\n",
     );
 }
 
