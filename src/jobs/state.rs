@@ -75,6 +75,8 @@ pub struct Figures {
     pub left: Option<f64>,
     /// When it ended.
     pub ended: Option<SystemTime>,
+    /// What was asked for, in a few short facts; untrusted.
+    pub facts: Vec<String>,
 }
 
 /// A job as read from its directory.

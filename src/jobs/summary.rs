@@ -44,9 +44,9 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
     // Standing before events: an end that is seen has all its events before it.
     let standing = Standing::of(job);
     let progress = Progress::glance(job);
-    let (kind, name, broken) = match read_spec(job) {
-        Ok(job) => (Some(job.kind()), job.title(), None),
-        Err(error) => (None, id.to_string(), Some(error.to_string())),
+    let (kind, name, facts, broken) = match read_spec(job) {
+        Ok(job) => (Some(job.kind()), job.title(), job.facts(), None),
+        Err(error) => (None, id.to_string(), Vec::new(), Some(error.to_string())),
     };
     let cancel = job.join(CANCEL).exists();
     let begun = progress.started.is_some() && !progress.waiting;
@@ -57,6 +57,7 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
         validation_loss: last(&progress.validation),
         tokens_per_second: progress.tokens_per_second.filter(|speed| speed.is_finite()),
         left: progress.eta_seconds.filter(|left| left.is_finite() && *left >= 0.0),
+        facts,
         ..Figures::default()
     };
     let (state, error, reason) = match standing {

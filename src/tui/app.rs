@@ -44,13 +44,16 @@ pub(super) struct Notice {
 }
 
 impl Notice {
-    /// Whether it speaks of a job that was removed since, or that goes on.
+    /// Whether it speaks of a job that was removed since, or that goes on, itself or as another of its name.
     fn is_past(&self, jobs: &[JobSummary]) -> bool {
         self.shows.iter().any(|shown| {
             let (AppEffect::ShowJob { id } | AppEffect::Open { made: Made::Scores, job: id }) = shown else {
                 return false;
             };
-            jobs.iter().find(|job| job.id == *id).is_none_or(|job| !job.state.is_over())
+            let Some(job) = jobs.iter().find(|job| job.id == *id) else { return true };
+            let is_same = |other: &&JobSummary| (other.kind, &other.name) == (job.kind, &job.name);
+            let mut same = jobs.iter().filter(is_same);
+            same.any(|job| !job.state.is_over())
         })
     }
 }

@@ -25,9 +25,15 @@ pub struct Evaluated {
 }
 
 impl Evaluated {
-    /// Items of a task that a method has answered, and all of them.
+    /// Items of a task that a method has answered, and all of them: none of a task that it is never asked.
     pub fn far(&self, task: usize, method: usize) -> (usize, usize) {
-        let all = self.report.tasks.get(task).map_or(0, |task| task.items);
+        let kept = |task: &Vec<Option<String>>| task.get(method).is_some_and(Option::is_some);
+        let is_planned = self.report.kept.iter().any(kept);
+        let is_asked = self.report.kept.get(task).is_some_and(kept);
+        let all = match is_asked || !is_planned {
+            true => self.report.tasks.get(task).map_or(0, |task| task.items),
+            false => 0,
+        };
         let known = |known: &Vec<Vec<usize>>| known.get(task)?.get(method).copied();
         (self.known.as_ref().map_or(Some(all), known).unwrap_or(0), all)
     }

@@ -15,8 +15,8 @@ use super::{
     ComputeMessage, Depth, Effect, EngineEffect, EngineMessage, EngineState, JobsMessage, KeySection,
     Message, Tickets,
 };
-use crate::jobs::JobState;
 use crate::jobs::kinds::report_of;
+use crate::jobs::{JobState, JobSummary};
 use crate::library::{FetchPhase, FetchProgress};
 use crate::routing::Trace;
 use crate::train::{TrainReport, TrainSpec};
@@ -288,6 +288,25 @@ fn what_is_said_of_a_job_that_failed_goes_with_the_job_and_when_it_goes_on() {
         assert_eq!(app.notice.is_some(), stays, "{state:?}");
         press_code(&mut app, KeyCode::Enter);
         assert_eq!(app.tab() == screens::jobs::TAB, stays, "{state:?}");
+    }
+}
+
+#[test]
+fn what_is_said_of_a_job_that_failed_goes_when_another_of_its_name_is_at_work() {
+    let failed = fixtures::job_detail().summary.id.clone();
+    let list = |state: JobState| {
+        let mut jobs = fixtures::jobs();
+        jobs.iter_mut().filter(|job| job.id == failed).for_each(|job| job.state = JobState::Failed);
+        let again = jobs.iter().find(|job| job.id == failed).unwrap().clone();
+        jobs.insert(0, JobSummary { id: "again".into(), state, ..again });
+        Message::Jobs(JobsMessage::List(jobs))
+    };
+    for (state, stays) in [(JobState::Failed, true), (JobState::Running, false)] {
+        let mut app = full_app();
+        app.update(list(JobState::Failed));
+        app.update(trained(JobState::Failed));
+        app.update(list(state));
+        assert_eq!(app.notice.is_some(), stays, "{state:?}");
     }
 }
 

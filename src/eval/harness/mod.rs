@@ -1,6 +1,7 @@
 //! Tasks of lm-evaluation-harness, as their YAML files describe them: multiple choice, and answers in words that are
 //! compared, over local files of data. Nothing in a file is run.
 
+mod card;
 mod config;
 mod literal;
 #[cfg(test)]
@@ -94,7 +95,14 @@ impl Data<'_> {
             }
             Source::Folder(path) => {
                 let folder = self.folder_of(path, hub_cache().as_deref())?;
-                let all = import::files_of(&folder, config.config_name.as_deref())?;
+                let wanted = config.config_name.as_deref();
+                let all = import::files_of(&folder, None)?;
+                let first = all.first().map_or(folder.as_path(), |(_, file)| file);
+                let chosen = card::chosen(&folder, first, wanted)?;
+                let all = match chosen.map_err(|problem| Error::file(&config.path, problem))? {
+                    Some(name) => import::files_of(&folder, Some(&name))?,
+                    None => all,
+                };
                 let wanted = import::Split::in_name(split);
                 let of = |(found, path): (Option<import::Split>, PathBuf)| {
                     (found.is_some() && found == wanted).then_some(path)

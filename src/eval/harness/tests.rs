@@ -180,6 +180,60 @@ fn a_folder_as_the_hub_keeps_it_is_read_by_its_splits() {
 }
 
 #[test]
+fn of_several_configurations_the_named_or_the_default_one_is_asked() {
+    let asked = |configs: &[(&str, &str)], name: &str| {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("data");
+        let mut card = String::from("---\nlicense: mit\n");
+        for (at, (config, more)) in configs.iter().enumerate() {
+            let list = if at == 0 { "configs:\n" } else { "" };
+            card += &format!("{list}- config_name: {config}\n  data_files: {config}/*.jsonl\n{more}");
+            std::fs::create_dir_all(folder.join(config)).unwrap();
+            let row = format!("{{\"q\": \"{config}\", \"c\": [\"x\", \"y\"]}}\n");
+            std::fs::write(folder.join(config).join("train.jsonl"), row).unwrap();
+        }
+        if configs.is_empty() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("train.jsonl"), "{\"q\": \"plain\", \"c\": [\"x\", \"y\"]}\n")
+                .unwrap();
+        } else {
+            std::fs::write(folder.join("README.md"), card + "---\n# Text\n").unwrap();
+        }
+        let path = place.path().join("t.yaml");
+        let yaml = format!(
+            "task: t\ndataset_path: data\n{name}test_split: train\noutput_type: multiple_choice\n\
+             doc_to_text: q\ndoc_to_choice: c\ndoc_to_target: 0\n"
+        );
+        std::fs::write(&path, yaml).unwrap();
+        match load(&path, Split::Test, usize::MAX, None) {
+            Ok(tasks) => {
+                tasks[0].all.iter().map(|item| item.instruction.clone()).collect::<Vec<_>>().join(",")
+            }
+            Err(error) => error.to_string(),
+        }
+    };
+    let both = [("en", ""), ("de", "  default: true\n")];
+    assert_eq!(asked(&both, ""), "de");
+    assert_eq!(asked(&both, "dataset_name: en\n"), "en");
+    assert_eq!(asked(&[("en", ""), ("default", "")], ""), "default");
+    assert_eq!(asked(&both[..1], ""), "en");
+    assert_eq!(asked(&[], ""), "plain");
+    assert_eq!(asked(&[], "dataset_name: default\n"), "plain");
+    for (configs, name, said) in [
+        (
+            &[("en", ""), ("fr", "")][..],
+            "",
+            "t.yaml: dataset_name is missing: its data have several configurations, name one of en and fr",
+        ),
+        (&both, "dataset_name: fo\n", "there is en and de"),
+        (&[], "dataset_name: foo\n", "they have no configurations, leave it out"),
+    ] {
+        let found = asked(configs, name);
+        assert!(found.contains(said), "{found}");
+    }
+}
+
+#[test]
 fn data_of_the_hub_are_found_in_its_cache_and_never_fetched() {
     let place = tempfile::tempdir().unwrap();
     let cache = place.path().join("hub");

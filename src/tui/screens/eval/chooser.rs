@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use crate::jobs::JobSummary;
 use crate::jobs::kinds::EVAL;
-use crate::text::{age, counted};
+use crate::text::{age, counted, printable};
 use crate::tui::keymap::{Binding, ENTER, ESC, KeyHint, KeySection, KeyTable, Motion, more_moves, moves};
 use crate::tui::screens::jobs::state_glyph;
 use crate::tui::widgets::popup;
@@ -16,6 +16,13 @@ use crate::tui::{List, Shared, Theme, text_width};
 /// The evaluations among the jobs, newest first.
 pub(super) fn evaluations(shared: &Shared) -> impl Iterator<Item = &JobSummary> {
     shared.jobs.iter().filter(|job| job.kind == Some(&EVAL))
+}
+
+/// What was asked for beside the tasks, which its name says: evaluations of the same differ by that.
+fn asked(job: &JobSummary) -> String {
+    let facts = job.figures.facts.iter().filter(|fact| !fact.starts_with("tasks "));
+    let facts: Vec<&str> = facts.map(|fact| fact.strip_prefix("methods ").unwrap_or(fact)).collect();
+    printable(&facts.join(" · ")).into_owned()
 }
 
 /// What a key does in the list.
@@ -104,15 +111,16 @@ impl Chooser {
                 steps if job.state.is_over() => counted(steps, "answer"),
                 steps => format!("{} of {steps}", job.step),
             };
-            let name = cells.saturating_sub(text_width::width(&far) + 11);
+            let cells = cells.saturating_sub(text_width::width(&far) + 11);
+            let name = text_width::truncate(&printable(&job.name), cells);
+            let cells = cells.saturating_sub(text_width::width(&name));
+            let asked = text_width::truncate(&asked(job), cells.saturating_sub(2));
             let line = Line::from(vec![
                 Span::styled(if here { "› " } else { "  " }, theme.accent()),
                 Span::styled(format!("{glyph} "), style),
                 Span::styled(text_width::right(&since, 4), theme.dim()),
-                Span::styled(
-                    format!("  {} ", text_width::left(&job.name, name)),
-                    if here { theme.header() } else { theme.text() },
-                ),
+                Span::styled(format!("  {name}"), if here { theme.header() } else { theme.text() }),
+                Span::styled(text_width::left(&format!("  {asked}"), cells + 1), theme.dim()),
                 Span::styled(far, theme.dim()),
             ]);
             frame.buffer_mut().set_line(room.x, y, &line, room.width);

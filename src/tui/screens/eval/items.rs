@@ -47,7 +47,7 @@ pub(super) static FILTERS: [Filter; 4] = [
         keep: |items, method, item| record(items, method, item).is_some_and(|record| record.score >= 1.0),
     },
     Filter {
-        name: "differs",
+        name: "differing",
         of_losses: false,
         keep: |items, _, item| {
             let scores = items.records.iter().filter_map(|of| Some(of.get(item)?.as_ref()?.score));

@@ -45,6 +45,9 @@ pub enum Action {
     Cancel,
 }
 
+/// Keys of the table that are shown before those that work anywhere.
+const FIRST: usize = 3;
+
 type Table = KeyTable<EvalScreen, Action>;
 
 const MOVE: &[(Chord, Action)] = &[
@@ -196,12 +199,8 @@ static ANYWHERE: Table = KeyTable {
             "new",
             "Evaluate methods on tasks, as a job whose table fills here",
         ),
-        Binding::new(
-            &[(Chord::char('e'), Action::Choose)],
-            "evaluations",
-            "Choose among the evaluations so far",
-        )
-        .when(|_, shared| evaluations(shared).next().is_some()),
+        Binding::new(&[(Chord::char('e'), Action::Choose)], "list", "Choose among the evaluations so far")
+            .when(|_, shared| evaluations(shared).next().is_some()),
         Binding::new(
             &[(Chord::char('c'), Action::Cancel)],
             "cancel",
@@ -245,7 +244,13 @@ impl EvalScreen {
         if self.confirming.is_some() {
             return Wish::Cancel.hints(shared);
         }
-        [self.table(), &ANYWHERE].iter().flat_map(|table| table.hints(self, shared)).collect()
+        let mut rest = self.table().hints(self, shared);
+        // Where there is no room for all, the table gives up its last ones; the way back out of the others is not one.
+        let of_table = std::ptr::eq(self.table(), &TABLE);
+        let shown = |(_, hint): &(usize, &KeyHint)| !hint.short.is_empty();
+        let at = rest.iter().enumerate().filter(shown).nth(FIRST).map(|(at, _)| at);
+        let behind = rest.split_off(at.filter(|_| of_table).unwrap_or(rest.len()));
+        rest.into_iter().chain(ANYWHERE.hints(self, shared)).chain(behind).collect()
     }
 
     pub(super) fn take_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {

@@ -174,6 +174,37 @@ fn cancelling_asks_first() {
 }
 
 #[test]
+fn what_is_never_asked_is_not_waited_for_and_evaluations_of_the_same_are_told_apart() {
+    let mut job = fixtures::eval_job("g", JobState::Running);
+    job.figures.facts = ["tasks /data/money", "methods base,expert", "items 20"].map(String::from).to_vec();
+    let mut other = job.clone();
+    (other.id, other.figures.facts[2]) = ("h".into(), "items 5".into());
+    let (mut app, asked) = with_jobs(vec![job, other]);
+    let [(ticket, _)] = &asked[..] else { panic!("{asked:?}") };
+    let mut running = fixtures::evaluated();
+    running.job.state = JobState::Running;
+    let (tasks, methods) = (running.report.tasks.len(), running.report.methods.len());
+    // The last method is that of own experts, which held-out tasks have not.
+    running.report.kept = (0..tasks)
+        .map(|task| (0..methods).map(|at| (at < 4 || task < 3).then(|| format!("{task}-{at}"))).collect())
+        .collect();
+    running.report.scores.iter_mut().for_each(|row| row.fill(None));
+    running.report.means.iter_mut().for_each(|group| group.scores.fill(None));
+    running.known = Some(vec![vec![1; methods]; tasks]);
+    running.known.iter_mut().flatten().skip(3).for_each(|row| row[4] = 0);
+    assert_eq!((running.far(0, 4), running.far(4, 4), running.far(4, 3)), ((1, 4), (0, 0), (1, 4)));
+    tell(&mut app, *ticket, running);
+    let text = render_app(&app, 160, 40);
+    let line = text.lines().find(|line| line.contains("metric-weight")).unwrap();
+    assert!(line.contains("1/4") && !line.contains("0/4") && line.contains('–'), "{text}");
+    press(&mut app, "e");
+    let text = render_app(&app, 80, 24);
+    for part in ["library on tasks  base,expert · items 20", "library on tasks  base,expert · items 5"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
 fn a_new_one_is_started_by_the_form() {
     let (mut app, _) = with_jobs(Vec::new());
     assert!(render_app(&app, 80, 24).contains("No evaluation of this library yet."));
