@@ -38,6 +38,12 @@ pub fn import(
     progress: &mut dyn FnMut(&str, u64),
 ) -> Result<ImportReport> {
     check_out(&spec.out, &spec.source)?;
+    if spec.split_column.is_some() && !spec.split_rule.column {
+        let rule = spec.split_rule;
+        return Err(Error::usage(format!(
+            "--split-rule {rule} takes no splits from a column: leave out --split-column, or choose another rule"
+        )));
+    }
     let found = find(&spec.source, &spec.configs)?;
     let found = chosen(spec, found)?;
     let name = match &spec.name {

@@ -28,6 +28,9 @@ const OTHER_ENDINGS: [&str; 25] = [
     "orc", "avro", "pkl", "pickle", "npz", "h5", "hdf5", "db", "sqlite", "sqlite3",
 ];
 
+/// Why a folder is left out.
+const TWICE: &str = "is a folder that is read under another name";
+
 /// A file of rows below a folder.
 #[derive(Clone, Debug)]
 pub(super) struct Below {
@@ -70,10 +73,11 @@ pub(super) fn walk(root: &Path) -> Result<Walked> {
         done += 1;
         // A folder above has everything, and what is beside the folder that was named.
         match real.starts_with(&target) || !walk.seen.insert(target) {
-            true => walk.unread(&path, "is a link to a folder that is read under another name"),
+            true => walk.unread(&path, TWICE),
             false => walk.visit(&path, &mut above)?,
         }
     }
+    walk.leave_out_copies()?;
     let Walk { mut files, mut unread, .. } = walk;
     files.sort_by(|a, b| natural(&a.relative(), &b.relative()));
     unread.sort_by(|a, b| natural(a, b));
@@ -138,8 +142,11 @@ impl Walk {
                     }
                     false => {
                         let real = std::fs::canonicalize(&path).map_err(|e| Error::io(&path, e))?;
-                        self.seen.insert(real);
-                        self.visit(&path, above)?;
+                        // Below a link, another one may have led here before.
+                        match self.seen.insert(real) {
+                            true => self.visit(&path, above)?,
+                            false => self.unread(&path, TWICE),
+                        }
                     }
                 }
                 above.pop();
@@ -152,6 +159,26 @@ impl Walk {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Leaves out links to files that are read themselves. In the hub's cache, all are links to files elsewhere.
+    fn leave_out_copies(&mut self) -> Result<()> {
+        let (links, mut kept): (Vec<Below>, Vec<Below>) =
+            std::mem::take(&mut self.files).into_iter().partition(|file| file.path.is_symlink());
+        let real = |file: &Below| std::fs::canonicalize(&file.path).map_err(|e| Error::io(&file.path, e));
+        let read = match links.is_empty() {
+            true => HashSet::new(),
+            false => kept.iter().map(real).collect::<Result<HashSet<PathBuf>>>()?,
+        };
+        for link in links {
+            let target = real(&link)?;
+            match read.contains(&target) {
+                true => self.unread(&link.path, "is a link to a file that is read under its own name"),
+                false => kept.push(link),
+            }
+        }
+        self.files = kept;
         Ok(())
     }
 

@@ -49,6 +49,8 @@ enum Speaker {
 struct Turn {
     speaker: Speaker,
     text: String,
+    /// OpenAI's `weight` of 0 says that it is not learnt.
+    is_learnt: bool,
 }
 
 fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem> {
@@ -91,7 +93,8 @@ fn conversation<'a>(roles: &mut Roles<'_, '_, 'a>, values: &[Value]) -> Result<R
         return Err(Problem::bad(format!("has {} turns, at most {MAX_TURNS} make sense", values.len())));
     }
     let mut turns = values.iter().map(turn).collect::<Result<Vec<_>, _>>()?;
-    let Some(last) = turns.iter().rposition(|turn| turn.speaker == Speaker::Assistant) else {
+    let Some(last) = turns.iter().rposition(|turn| turn.speaker == Speaker::Assistant && turn.is_learnt)
+    else {
         return Err(Problem::Empty);
     };
     turns.truncate(last + 1);
@@ -189,5 +192,6 @@ fn turn(value: &Value) -> Result<Turn, Problem> {
     };
     let said = Some(said).filter(|said| !said.trim().is_empty() || calls.is_empty());
     let text = said.into_iter().chain(calls).collect::<Vec<_>>().join("\n");
-    Ok(Turn { speaker, text })
+    let is_learnt = value.get("weight").and_then(Value::as_f64) != Some(0.0);
+    Ok(Turn { speaker, text, is_learnt })
 }

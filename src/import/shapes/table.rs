@@ -96,6 +96,18 @@ pub static SHAPES: &[Shape] = &[
         build: choice::build,
     },
     Shape {
+        name: "distractors",
+        help: "SciQ: a question, the right answer and three wrong ones",
+        fields: &[
+            needs(Instruction, &["question"]),
+            may(Input, &["support"]),
+            needs(Choices, &["correct_answer+distractor1+distractor2+distractor3"]),
+            needs(Answer, &["correct_answer"]),
+        ],
+        base: 0,
+        build: choice::build,
+    },
+    Shape {
         name: "alpaca",
         help: "Stanford Alpaca and Dolly",
         fields: &[

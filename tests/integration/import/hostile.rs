@@ -386,6 +386,8 @@ fn a_rule_that_needs_a_column_says_that_there_is_none() {
     assert!(error.contains("has no column \"split\"") && error.contains("--split-column"), "{error}");
     spec.split_column = Some("question".into());
     assert!(problem(&desk, &spec).contains("the split \"q\" is none of"));
+    spec.split_rule = "seeded".parse().unwrap();
+    assert!(problem(&desk, &spec).contains("--split-rule seeded takes no splits from a column"));
 }
 
 #[test]

@@ -193,10 +193,28 @@ fn every_folder_is_read_once() {
     }
     let report = run(&desk.spec(&root)).unwrap();
     assert_eq!(counts(&report), [("a_b", 16, 2, 2), ("far", 16, 2, 2), ("loop", 16, 2, 2)]);
+    // Nor is a file read twice that is there itself; a folder above another that was read takes only the rest.
+    let desk = Desk::new();
+    desk.write("in/a.jsonl", pairs(0, 20));
+    desk.write("out/deep/b.jsonl", pairs(20, 20));
+    desk.write("out/c.jsonl", pairs(40, 20));
+    let root = desk.source().join("in");
+    for (to, from) in
+        [("a.jsonl", "copy.jsonl"), ("../out/deep", "1"), ("../out", "2"), ("../out/c.jsonl", "d.jsonl")]
+    {
+        std::os::unix::fs::symlink(to, root.join(from)).unwrap();
+    }
+    let found = run(&desk.spec(&root)).unwrap();
+    let names: Vec<&str> = found.tasks.iter().map(|task| task.task.as_str()).collect();
+    assert_eq!(names, ["1_b", "2_c", "a"]);
+    assert_eq!(found.warnings.len(), 3, "{:?}", found.warnings);
+    assert!(found.warnings[0].contains("2/deep: is a folder that is read under another name"));
+    assert!(found.warnings[1].contains("copy.jsonl: is a link to a file that is read under its own name"));
     assert_eq!(report.warnings.len(), 4, "{:?}", report.warnings);
     for (warning, path) in report.warnings.iter().zip(["loop/0", "a/above", "a/up", "loop/z"]) {
         assert!(
-            warning.starts_with("not read: ") && warning.contains(&format!("{path}: is a link")),
+            warning.starts_with("not read: ")
+                && warning.contains(&format!("{path}: is a folder that is read")),
             "{warning}"
         );
     }

@@ -116,6 +116,11 @@ fn choices_have_the_index_of_the_right_one() {
         (r#"{"question":"q","choices":{"text":["x","y"],"label":["1","2"]},"answerKey":"2"}"#, "y", 1),
         (r#"{"ctx":"q","endings":["x","y"],"label":"0"}"#, "x", 0),
         (r#"{"question":"q","choices":["True","False"],"answer":true}"#, "True", 0),
+        (
+            r#"{"question":"q","distractor1":"x","distractor2":"y","distractor3":"z","correct_answer":"w","support":"s"}"#,
+            "w",
+            0,
+        ),
         (r#"{"question":"q","A":"x","B":"y","C":"z","D":"w","answer":"B"}"#, "y", 1),
         (r#"{"question":"q","opa":"x","opb":"y","opc":"z","opd":"w","cop":2}"#, "z", 2),
         (r#"{"goal":"q","sol1":"x","sol2":"y","label":1}"#, "y", 1),
@@ -317,6 +322,16 @@ fn turns_keep_their_speakers_and_calls_of_tools() {
     let mut unread = report.unread;
     unread.sort();
     assert_eq!(unread, ["history", "tools"]);
+    // A turn that is not to be learnt is no answer.
+    let desk = Desk::new();
+    let turns = json!([
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b", "weight": 1},
+        {"role": "user", "content": "c"},
+        {"role": "assistant", "content": "d", "weight": 0},
+    ]);
+    everything(&desk, desk.write("t.jsonl", json!({"messages": turns}).to_string()));
+    assert_eq!(desk.lines("t/t", "train")[0], json!({"instruction": "a", "input": "", "output": "b"}));
     // A prompt and a completion in turns, as TRL has them.
     let desk = Desk::new();
     let row = json!({
