@@ -13,7 +13,7 @@ use arrow_schema::DataType;
 use serde_json::{Map, Number, Value};
 
 use super::Take;
-use crate::import::cell::{At, Cell};
+use crate::import::cell::{At, Cell, scalar};
 use crate::text::short;
 use crate::{Error, Result};
 
@@ -140,6 +140,20 @@ fn value(array: &dyn Array, row: usize, depth: usize, left: &mut usize) -> Resul
             }
             Value::Object(map)
         }
+        DataType::Map(..) => {
+            let entries = array.as_map().value(row);
+            let (keys, values) = (entries.column(0), entries.column(1));
+            let mut map = Map::new();
+            for i in 0..entries.len() {
+                let key = value(keys.as_ref(), i, depth + 1, left)?;
+                let key = scalar(&key).ok_or("has a key that is no text")?;
+                let twice = format!("has the key \"{}\" twice: which one is meant is not clear", short(&key));
+                if map.insert(key, value(values.as_ref(), i, depth + 1, left)?).is_some() {
+                    return Err(twice);
+                }
+            }
+            Value::Object(map)
+        }
         DataType::Dictionary(keys, _) => {
             let found = key!(array, row, keys.as_ref(), Int8 => Int8Type, Int16 => Int16Type, Int32 => Int32Type,
                 Int64 => Int64Type, UInt8 => UInt8Type, UInt16 => UInt16Type, UInt32 => UInt32Type, UInt64 => UInt64Type);
@@ -173,6 +187,7 @@ fn widened(number: f32) -> f64 {
 mod tests {
     use std::sync::Arc;
 
+    use arrow_array::builder::{MapBuilder, StringBuilder};
     use arrow_array::{Float32Array, Float64Array};
 
     use super::*;
@@ -195,5 +210,20 @@ mod tests {
             assert_eq!(texts, expected, "{name}");
             assert_eq!((texts[0].as_deref(), texts[1].as_deref()), (Some("3.8"), Some("0")));
         }
+    }
+
+    #[test]
+    fn maps_are_objects() {
+        let mut maps = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+        for keys in [["A", "B"], ["A", "A"]] {
+            for key in keys {
+                maps.keys().append_value(key);
+                maps.values().append_value(key.to_lowercase());
+            }
+            maps.append(true).unwrap();
+        }
+        let maps = maps.finish();
+        assert_eq!(cell(&maps, 0).unwrap(), Cell::Value(serde_json::json!({"A": "a", "B": "b"})));
+        assert!(cell(&maps, 1).unwrap_err().contains("the key \"A\" twice"));
     }
 }
