@@ -77,7 +77,7 @@ pub(super) fn run_recipe(recipe: Recipe, how: &HowToRun, output: &Output) -> Res
     progress.update("reading the tasks");
     let tasks = Tasks::read(&recipe, output.cancel())?;
     let mut laid = LaidOut::look(recipe, tasks, &root)?;
-    recipe::check_targets(&laid)?;
+    recipe::check_base(&laid)?;
     if how.dry_run {
         let measured = match how.measure {
             true => {

@@ -75,13 +75,13 @@ fn base_of(laid: &LaidOut) -> Result<(Option<PathBuf>, Template)> {
     Ok((base, laid.recipe.template.clone().unwrap_or_default()))
 }
 
-/// Refuses layers to train that the base model does not have, where that is on this machine.
+/// Refuses a base model that is not where the recipe says, and layers to train that it does not have. One that is not on
+/// this machine may be on those that train.
 ///
 /// # Errors
-/// The layers that there are, with the line of the recipe.
-pub fn check_targets(laid: &LaidOut) -> Result<()> {
-    // What is wrong with the model itself, the forecast and the trainings say.
-    let Ok((Some(base), _)) = base_of(laid) else { return Ok(()) };
+/// The place without a model; the layers that there are, with the line of the recipe.
+pub fn check_base(laid: &LaidOut) -> Result<()> {
+    let (Some(base), _) = base_of(laid)? else { return Ok(()) };
     let recipe = &laid.recipe;
     train::check_targets(&base, &recipe.training.targets)
         .map_err(|error| recipe.fail("training", "targets", error))

@@ -17,7 +17,7 @@ mod tasks;
 mod tests;
 
 pub use built_in::{BUILT_IN, BuiltIn, reference as built_in_reference};
-pub use forecast::{Forecast, NodeForecast, Speed, check_targets, forecast, measure};
+pub use forecast::{Forecast, NodeForecast, Speed, check_base, forecast, measure};
 pub use graph::{Graph, MadeLibrary, Making, Node};
 pub use laid_out::{LaidOut, Look, Standing};
 pub use read::{open, parse};

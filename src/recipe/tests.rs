@@ -67,6 +67,8 @@ fn the_base_model_of_a_recipe_is_the_same_from_everywhere() {
     // And the forecast looks for it there.
     let error = super::forecast(&laid, None).unwrap_err().to_string();
     assert!(error.starts_with(&format!("{}: there is no such base model", base.display())), "{error}");
+    // So does whoever is about to start the first job.
+    assert_eq!(super::check_base(&laid).unwrap_err().to_string(), error);
 }
 
 #[test]

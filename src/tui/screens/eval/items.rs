@@ -309,7 +309,21 @@ impl Items {
         }
         let right: Vec<&str> = item.right().collect();
         paragraph(if right.len() > 1 { "right, each" } else { "right" }, &right.join("\n"), theme.text());
-        lines.push(Line::styled("answers", theme.header()));
+        let is_scored = items.records.iter().any(|of| {
+            of.get(at)
+                .is_some_and(|found| found.as_ref().is_some_and(|found| found.log_probability.is_some()))
+        });
+        let precision =
+            evaluated.report.precision.map_or(String::new(), |precision| format!(", in {precision}"));
+        // The Routing tab has that of the bare answer, in the precision that it was opened with.
+        let note = if is_scored {
+            format!("  log p: of the right one as it was scored{precision}")
+        } else {
+            String::new()
+        };
+        let note = text_width::truncate(&note, cells.saturating_sub(7));
+        lines
+            .push(Line::from(vec![Span::styled("answers", theme.header()), Span::styled(note, theme.dim())]));
         let is_loss = evaluated.report.tasks.get(self.task).is_some_and(|task| task.metric.is_loss());
         let scores = |method: usize| evaluated.report.scores.get(self.task)?.get(method).copied().flatten();
         for (method, label) in evaluated.report.methods.iter().enumerate() {
