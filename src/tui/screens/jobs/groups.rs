@@ -46,7 +46,7 @@ pub struct Group {
     pub held: usize,
     /// What it is, in a few words.
     pub name: String,
-    /// What its jobs are called.
+    /// What its jobs are called, [`MIXED`] where they differ.
     pub kind: &'static str,
     /// Share done, 0..=1.
     pub share: f64,
@@ -121,7 +121,9 @@ impl Group {
                 started = Some(started.map_or(time, |first| first.min(time)));
             }
         }
-        let kind = jobs.first().and_then(of).map_or("?", JobSummary::kind_name);
+        let mut kinds = jobs.iter().filter_map(of).map(JobSummary::kind_name);
+        let first = kinds.next().unwrap_or("?");
+        let kind = if kinds.all(|kind| kind == first) { first } else { MIXED };
         let share = done / jobs.len().max(1) as f64;
         let name = match jobs.len() {
             some if some < of_all => format!("{some} found of {}", counted(of_all, "job")),
@@ -139,6 +141,9 @@ impl Group {
         Standing { state: Some(state), turn: None, measure: self.extremes.map(|[(_, best), _]| best) }
     }
 }
+
+/// The kind of a group whose jobs are of several, as those of a recipe.
+const MIXED: &str = "several";
 
 /// Said of a job that waits and is held.
 pub const HELD: &str = "held";
@@ -285,11 +290,12 @@ impl Rows {
         let groups = self.groups.iter().map(|group| width(&group.title()) + 2);
         let best =
             self.groups.iter().filter_map(|group| Some(width(&group.best_text(all)?))).max().unwrap_or(0);
+        let kind = self.groups.iter().map(|group| width(group.kind)).max().unwrap_or(0);
         let most = |of: &dyn Fn(&JobSummary) -> usize| all.iter().map(of).max().unwrap_or(0);
         let has = |of: fn(&JobSummary) -> bool| all.iter().any(of);
         Needs {
             name: names.chain(groups).max().unwrap_or(0),
-            kind: most(&|job| width(job.kind_name())),
+            kind: most(&|job| width(job.kind_name())).max(kind),
             steps: most(&|job| steps_text(job.step, job.steps).len()),
             result: most(&|job| job.figures.measure.map_or(0, |measure| width(&measure.text()))).max(best),
             result_number: most(&|job| job.figures.measure.map_or(0, |measure| measure.number().len())),

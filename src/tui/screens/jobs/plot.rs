@@ -170,7 +170,7 @@ impl PlotView<'_> {
             self.series.iter().enumerate().map(|(at, one)| self.trace(at, one, theme)).collect();
         self.draw_title(frame, row(area, 0), &traced, theme);
         let Some(graph) = self.draw_axes(frame, below(area, 1), &traced, theme) else {
-            let text = if self.is_empty() { "No losses yet." } else { "Nothing to show: v shows more." };
+            let text = if self.is_empty() { "No losses to draw." } else { "Nothing to show: v shows more." };
             frame.buffer_mut().set_line(area.x, area.y + 1, &Line::styled(text, theme.dim()), area.width);
             return;
         };

@@ -50,6 +50,21 @@ fn all_of_a_group_are_cancelled_and_held_and_what_failed_is_resumed() {
 }
 
 #[test]
+fn a_group_of_several_kinds_is_called_by_none_of_them() {
+    let mut jobs = array(4);
+    let kind_in_the_row = |jobs: &[JobSummary]| {
+        let mut app = jobs_app();
+        app.update(Message::Jobs(JobsMessage::List(jobs.to_vec())));
+        let text = render_app(&app, 160, 30);
+        let row = text.lines().find(|line| line.contains("▸ 4 jobs")).unwrap_or_default().to_string();
+        (row.contains(" train "), row.contains(" several "))
+    };
+    assert_eq!(kind_in_the_row(&jobs), (true, false));
+    jobs[3].kind = KINDS.iter().copied().find(|kind| kind.name == "eval");
+    assert_eq!(kind_in_the_row(&jobs), (false, true));
+}
+
+#[test]
 fn ten_thousand_jobs_of_a_group_scroll() {
     let mut app = array_app(10_000);
     press_code(&mut app, KeyCode::Enter);
