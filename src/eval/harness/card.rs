@@ -2,27 +2,12 @@
 
 use std::path::Path;
 
-use crate::outside::read_text_of;
+use crate::Result;
+use crate::import::{Configuration, configurations};
 use crate::text::{listed, short};
-use crate::yaml::{self, Node};
-use crate::{Error, Result};
 
-/// What describes a dataset.
-const CARD: &str = "README.md";
-/// Largest one that is read.
-const MAX_CARD: u64 = 16 << 20;
-/// The configuration of a dataset that names none.
-const DEFAULT: &str = "default";
 /// Most configurations that a message names.
 const NAMED: usize = 20;
-
-/// A configuration.
-#[derive(Debug, PartialEq, Eq)]
-struct Configuration {
-    name: String,
-    /// The one that is asked where none is named.
-    is_default: bool,
-}
 
 /// The configuration of the dataset in `folder` that is asked where `wanted` is named; `None` where it has none. `file` is
 /// one of its files: in a cache, the card lies with these.
@@ -34,25 +19,13 @@ pub(super) fn chosen(
     file: &Path,
     wanted: Option<&str>,
 ) -> Result<std::result::Result<Option<String>, String>> {
-    let within = file.ancestors().skip(1).take_while(|place| place.starts_with(folder));
-    let card = within.map(|place| place.join(CARD)).filter(|card| card.is_file()).last();
-    Ok(choose(&card.map_or_else(|| Ok(Vec::new()), |card| read(&card))?, wanted))
-}
-
-fn read(card: &Path) -> Result<Vec<Configuration>> {
-    let text = read_text_of(card, MAX_CARD)?;
-    let mut lines = text.trim_start_matches('\u{feff}').lines();
-    if lines.next().is_none_or(|line| line.trim_end() != "---") {
-        return Ok(Vec::new());
+    let within: Vec<&Path> = file.ancestors().skip(1).take_while(|place| place.starts_with(folder)).collect();
+    for place in within.into_iter().rev() {
+        if let Some(all) = configurations(place)? {
+            return Ok(choose(&all, wanted));
+        }
     }
-    let front: Vec<&str> = lines.take_while(|line| line.trim_end() != "---").collect();
-    let front = yaml::parse(&front.join("\n"))
-        .map_err(|problem| Error::file(card, format!("front matter, {problem}")))?;
-    let one = |node: &Node| Configuration {
-        name: node.get("config_name").and_then(Node::text).unwrap_or(DEFAULT).to_string(),
-        is_default: node.get("default").and_then(Node::text) == Some("true"),
-    };
-    Ok(front.get("configs").map(Node::list).unwrap_or_default().iter().map(one).collect())
+    Ok(choose(&[], wanted))
 }
 
 fn choose(all: &[Configuration], wanted: Option<&str>) -> std::result::Result<Option<String>, String> {
@@ -61,7 +34,7 @@ fn choose(all: &[Configuration], wanted: Option<&str>) -> std::result::Result<Op
     if let Some(wanted) = wanted {
         return match all.iter().any(|one| one.name == wanted) {
             true => Ok(Some(wanted.to_string())),
-            false if all.is_empty() && wanted == DEFAULT => Ok(None),
+            false if all.is_empty() && wanted == Configuration::DEFAULT => Ok(None),
             false if all.is_empty() => Err(format!(
                 "dataset_name {} is none of its data: they have no configurations, leave it out",
                 short(wanted)
@@ -73,8 +46,10 @@ fn choose(all: &[Configuration], wanted: Option<&str>) -> std::result::Result<Op
             )),
         };
     }
-    let default =
-        all.iter().find(|one| one.is_default).or_else(|| all.iter().find(|one| one.name == DEFAULT));
+    let default = all
+        .iter()
+        .find(|one| one.is_default)
+        .or_else(|| all.iter().find(|one| one.name == Configuration::DEFAULT));
     match (all, default) {
         ([], _) => Ok(None),
         ([one], _) | (_, Some(one)) => Ok(Some(one.name.clone())),

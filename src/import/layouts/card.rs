@@ -59,6 +59,38 @@ fn find(folder: &Path, configs: &[String]) -> Result<Found> {
     Ok(found)
 }
 
+/// A configuration that a card describes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// Of one that has none, [`Self::DEFAULT`].
+    pub name: String,
+    /// Whether it is the one that is read where none is named.
+    pub is_default: bool,
+}
+
+impl Configuration {
+    /// The one that has no name.
+    pub const DEFAULT: &str = "default";
+}
+
+/// The configurations that the card in `folder` describes, in its order; `None` where there is no card.
+///
+/// # Errors
+/// A card that cannot be read, or whose front matter is no YAML.
+pub fn configurations(folder: &Path) -> Result<Option<Vec<Configuration>>> {
+    if !(LAYOUT.is)(folder) {
+        return Ok(None);
+    }
+    let path = folder.join(CARD);
+    let front =
+        front_matter(&read_text_of(&path, MAX_CARD)?).map_err(|problem| Error::file(&path, problem))?;
+    let one = |config: &Node| Configuration {
+        name: config_name(config).to_string(),
+        is_default: config.get("default").and_then(Node::text) == Some("true"),
+    };
+    Ok(Some(front.get("configs").map(Node::list).unwrap_or_default().iter().map(one).collect()))
+}
+
 /// What stands between the first two lines of `---`.
 fn front_matter(text: &str) -> std::result::Result<Node, String> {
     let text = text.trim_start_matches('\u{feff}');
@@ -88,7 +120,7 @@ fn classes(front: &Node, config: Option<&str>) -> HashMap<String, Vec<String>> {
     let infos = front.get("dataset_info").map(Node::list).unwrap_or_default();
     let info = match infos {
         [only] => Some(only),
-        several => several.iter().find(|info| config_name(info) == config.unwrap_or("default")),
+        several => several.iter().find(|info| config_name(info) == config.unwrap_or(Configuration::DEFAULT)),
     };
     let features = info.and_then(|info| info.get("features")).map(Node::list).unwrap_or_default();
     let of = |feature: &Node| -> Option<(String, Vec<String>)> {
@@ -111,7 +143,7 @@ fn classes(front: &Node, config: Option<&str>) -> HashMap<String, Vec<String>> {
 }
 
 fn config_name(config: &Node) -> &str {
-    config.get("config_name").and_then(Node::text).unwrap_or("default")
+    config.get("config_name").and_then(Node::text).unwrap_or(Configuration::DEFAULT)
 }
 
 /// The files of a configuration: `data_files` is a pattern, a list of them, a list of splits with `path`, or a map from

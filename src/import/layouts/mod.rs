@@ -10,6 +10,7 @@ mod walk;
 
 use std::path::Path;
 
+pub use card::{Configuration, configurations};
 pub use found::{Found, Piece};
 
 use crate::named::{Named, by_name};
