@@ -115,12 +115,14 @@ pub fn give_back() -> bool {
         let terminal = if terminal >= 0 { terminal } else { libc::STDOUT_FILENO };
         // What the terminal has not read by now is half a frame.
         libc::tcflush(terminal, libc::TCOFLUSH);
-        if let Some(modes) = MODES.get() {
-            libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, modes);
-        }
         terminal
     };
+    // Before the modes: an echo of what is being typed would take the room, and come between.
     write_at_once(terminal, RESTORE);
+    if let Some(modes) = MODES.get() {
+        // SAFETY: a system call with a descriptor and a structure that lives as long as the program.
+        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, modes) };
+    }
     true
 }
 

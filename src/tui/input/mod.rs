@@ -80,8 +80,9 @@ fn read(send: &mpsc::UnboundedSender<Input>) {
                     continue;
                 }
                 match rustix::io::read(terminal, &mut bytes) {
-                    // While the process was stopped, the terminal's own line mode made an end of input of Ctrl-D.
-                    Ok(0) if is_in_line_mode(terminal) => {}
+                    // While the process was stopped, the terminal's own line mode made an end of input of Ctrl-D; by
+                    // now the mode may be ours again.
+                    Ok(0) if is_there(terminal) => {}
                     Ok(0) => return,
                     Ok(count) => decoder.read(&bytes[..count], &mut found),
                     Err(Errno::INTR | Errno::AGAIN) => {}
@@ -97,11 +98,10 @@ fn read(send: &mpsc::UnboundedSender<Input>) {
     }
 }
 
-/// Whether the terminal is there and gathers lines.
+/// Whether there is still a terminal: one that hung up has no modes.
 #[cfg(unix)]
-fn is_in_line_mode(terminal: std::os::fd::BorrowedFd<'_>) -> bool {
-    use rustix::termios::{LocalModes, tcgetattr};
-    tcgetattr(terminal).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ICANON))
+fn is_there(terminal: std::os::fd::BorrowedFd<'_>) -> bool {
+    rustix::termios::tcgetattr(terminal).is_ok()
 }
 
 /// Where terminals are no streams of bytes, crossterm reads them.
