@@ -112,7 +112,7 @@ pub struct JobSummary {
     /// Where it runs, if that is not on this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
-    /// That nobody can be asked now how it goes on, and why.
+    /// That nobody can be asked now whether it still runs, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unseen: Option<String>,
     /// The first of the jobs that were started together with it.

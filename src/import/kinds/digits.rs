@@ -1,4 +1,4 @@
-//! Whole numbers of JSON that no type of number holds: read as ones with a fraction, they lose digits.
+//! Whole numbers of JSON that no type of number has room for: read as ones with a fraction, they lose digits.
 
 use std::cell::RefCell;
 use std::io::{self, Read};
@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-/// Fewest digits of a whole number that neither `u64` nor `i64` holds.
+/// Fewest digits of a whole number that neither `u64` nor `i64` has room for.
 const FEWEST: usize = 19;
 
 /// Whether a value, or one in it, may be such a number.
@@ -58,7 +58,7 @@ impl Digits {
         }
     }
 
-    /// A number, if there was one, is over.
+    /// A number, if there was one, has ended.
     fn end(&mut self) {
         self.found |= self.digits >= FEWEST && !self.has_fraction;
         (self.digits, self.has_fraction) = (0, false);

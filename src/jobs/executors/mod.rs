@@ -228,7 +228,7 @@ pub enum Life {
     Waiting(Option<String>),
     /// Its worker runs; it may still wait for a slot. Where it runs, if that is not here.
     Alive(Option<String>),
-    /// Its worker has begun, and its executor cannot be asked for now how it goes on; why.
+    /// Its worker has begun, and its executor cannot be asked for now whether it still runs; why.
     Unseen(String),
     /// It was stopped on request before it could write a result.
     Stopped,

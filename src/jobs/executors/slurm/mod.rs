@@ -276,7 +276,7 @@ impl Executor for Slurm {
                 Some(id) => format!("Slurm no longer knows job {id}, and its worker goes on"),
                 None => "its worker goes on, and Slurm knows nothing of it".into(),
             })),
-            // It may have told more before it forgot the job.
+            // It may have reported more before it forgot the job.
             Answer::Unknown(others) => seen::end(job, handle).unwrap_or_else(|| {
                 Life::Gone(Some(match (&handle.id, others) {
                     (Some(id), true) => format!(

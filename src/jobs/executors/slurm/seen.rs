@@ -1,4 +1,4 @@
-//! The end of a job that Slurm has told, kept beside the job for when Slurm cannot be asked or has forgotten it.
+//! The end of a job that Slurm has reported, kept beside the job for when Slurm cannot be asked or has forgotten it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
