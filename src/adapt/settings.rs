@@ -86,6 +86,9 @@ impl AdaptSpec {
     pub fn check(&self) -> Result<()> {
         settings::check(ADAPTATION, self)?;
         refuse_single(&self.training)?;
+        if self.training.init.is_some() {
+            return Err(Error::usage("an adaptation begins with what --from says: leave --init out"));
+        }
         let starts = self.starts()?;
         if !self.name.is_empty() && (starts.len() > 1 || self.shots.len() > 1) {
             return Err(Error::usage(
@@ -163,6 +166,6 @@ mod tests {
         }
         let init = TrainSpec { init: Some("x".into()), ..TrainSpec::default() };
         let error = AdaptSpec { training: init, ..spec("nearest", &[8]) }.check().unwrap_err().to_string();
-        assert!(error.contains("--init belongs to the training of one expert"), "{error}");
+        assert!(error.contains("begins with what --from says"), "{error}");
     }
 }

@@ -11,7 +11,8 @@ use crate::library::{Expert, Library};
 use crate::module_path::kinds;
 use crate::recipe;
 use crate::scorers::Scoring;
-use crate::train::{TRAINING, data_of_experts, find_tasks};
+use crate::settings::Setting;
+use crate::train::{INIT, TRAINING, TrainSpec, data_of_experts, find_tasks};
 use crate::{Error, Result};
 
 /// Asked for where methods are not given.
@@ -131,7 +132,9 @@ fn training_of(library: &Library) -> Table {
         let targets = targets.into_iter().map(|target| Value::String(target.into())).collect();
         table.insert(TARGETS.into(), Value::Array(targets));
     }
-    for setting in TRAINING.iter().filter(|setting| setting.recorded && !setting.single) {
+    // What they started from may be no longer there, and a recipe has no place for it.
+    let is_taken = |setting: &&Setting<TrainSpec>| setting.recorded && !setting.single && setting.id != INIT;
+    for setting in TRAINING.iter().filter(is_taken) {
         if let Some(value) = first.settings.get(setting.id).and_then(|value| Value::try_from(value).ok()) {
             table.insert(setting.id.into(), value);
         }

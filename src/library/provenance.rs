@@ -55,6 +55,9 @@ pub struct Provenance {
     pub drawn_from: Vec<String>,
     /// What it was adapted from.
     pub adapted: Option<AdaptedFrom>,
+    /// SHA-256 of what the adapter that the training started from was trained on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seen_before: Vec<String>,
     /// Each task of a joint expert.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskRecord>,
@@ -123,11 +126,11 @@ impl Provenance {
     /// Name of the file in an expert's folder.
     pub const FILE: &str = "expert.toml";
 
-    /// SHA-256 of all that it was trained on, also before it was adapted, and of what that was drawn from.
+    /// SHA-256 of all that it was trained on, also before this training, and of what that was drawn from.
     pub fn seen(&self) -> impl Iterator<Item = &String> {
         let each = self.tasks.iter().filter_map(|task| task.dataset_sha256.as_ref());
         let before = self.adapted.iter().flat_map(|adapted| &adapted.seen);
-        self.dataset_sha256.iter().chain(each).chain(&self.drawn_from).chain(before)
+        self.dataset_sha256.iter().chain(each).chain(&self.drawn_from).chain(before).chain(&self.seen_before)
     }
 
     /// A setting of the training as text, if it is there and one value; untrusted.

@@ -23,6 +23,8 @@ use crate::{Error, Result};
 pub(super) const PRIVATE: &str = "private";
 /// The same of that with one expert, and of that expert.
 pub(super) const JOINT: &str = "joint";
+/// Name of an expert with which those of clusters begin; that of its folder begins with it.
+const START: &str = "start";
 
 /// What a library is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,21 +32,74 @@ pub enum Making {
     /// An expert for each task.
     Private,
     /// One expert for all tasks.
-    Joint,
+    Joint {
+        /// Of the training.
+        seed: u64,
+    },
+    /// One expert for all tasks, with which those of clusters begin.
+    Start {
+        /// Percent of the steps.
+        share: usize,
+        /// Of the training.
+        seed: u64,
+    },
     /// An expert for each cluster of the private ones.
-    Clusters {
-        /// Number of clusters.
-        k: usize,
-        /// Of clustering and training.
-        seed: u64,
-    },
+    Clusters(Clustered),
     /// An expert for each of as many random clusters of the same sizes.
-    Random {
-        /// Number of clusters.
-        k: usize,
-        /// Of the dealing, the clustering and the training.
-        seed: u64,
-    },
+    Random(Clustered),
+}
+
+/// How a library of clusters is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Clustered {
+    /// Number of clusters.
+    pub k: usize,
+    /// Percent of the steps that one expert has made on all tasks before.
+    pub share: usize,
+    /// Of the clustering, the dealing and the training.
+    pub seed: u64,
+}
+
+impl Making {
+    /// Whether it has one expert.
+    pub fn is_single(&self) -> bool {
+        matches!(self, Self::Joint { .. } | Self::Start { .. })
+    }
+
+    /// How its clusters are made, where it has some.
+    pub fn clustered(&self) -> Option<Clustered> {
+        match self {
+            Self::Clusters(clustered) | Self::Random(clustered) => Some(*clustered),
+            Self::Private | Self::Joint { .. } | Self::Start { .. } => None,
+        }
+    }
+
+    /// What it is called with any seed.
+    pub fn stem(&self) -> String {
+        let begun = |share: usize| if share == 0 { String::new() } else { format!("-j{share}") };
+        let of = |word: &str, Clustered { k, share, .. }: &Clustered| format!("{word}-k{k}{}", begun(*share));
+        match self {
+            Self::Private => PRIVATE.into(),
+            Self::Joint { .. } => JOINT.into(),
+            Self::Start { share, .. } => format!("{START}{}", begun(*share)),
+            Self::Clusters(clustered) => of("mbc", clustered),
+            Self::Random(clustered) => of("random", clustered),
+        }
+    }
+
+    /// Its seed, where it is made by one of several.
+    pub fn seed(&self) -> Option<u64> {
+        match self {
+            Self::Private => None,
+            Self::Joint { seed } | Self::Start { seed, .. } => Some(*seed),
+            Self::Clusters(clustered) | Self::Random(clustered) => Some(clustered.seed),
+        }
+    }
+
+    /// Its name, with the seed.
+    fn name(&self) -> String {
+        self.seed().map_or_else(|| self.stem(), |seed| format!("{}-s{seed}", self.stem()))
+    }
 }
 
 /// A library that takes part.
@@ -162,7 +217,8 @@ impl Building<'_> {
                 at_once: None,
                 training: self.recipe.training.clone(),
             };
-            self.training(name, spec.into(), Vec::new(), (library, own.len(), &own));
+            let training = &self.recipe.training;
+            self.training(name, spec.into(), Vec::new(), (library, own.len(), &own, training));
         }
         Ok(())
     }
@@ -171,17 +227,30 @@ impl Building<'_> {
         if !self.recipe.controls.joint || self.tasks.train.len() < 2 {
             return;
         }
-        let library = self.library(JOINT.into(), Making::Joint);
+        let given = &self.recipe.clusters;
+        let training = self.recipe.training.clone();
+        self.on_all(JOINT.into(), Making::Joint { seed: training.seed }, JOINT, training.clone());
+        // As many as there are of the libraries that are compared with it.
+        let seeds = if given.k.is_empty() { Vec::new() } else { numbers(&given.seeds).unwrap_or_default() };
+        for &seed in seeds.iter().skip(1).filter(|&&seed| seed != training.seed) {
+            let making = Making::Joint { seed };
+            self.on_all(making.name(), making, JOINT, TrainSpec { seed, ..training.clone() });
+        }
+    }
+
+    /// A library with one expert for all tasks, trained as `training` says of each; its place.
+    fn on_all(&mut self, name: String, making: Making, expert: &str, training: TrainSpec) -> usize {
+        let library = self.library(name.clone(), making);
         let own: Vec<&Task> = self.tasks.train.iter().collect();
-        let max_steps = self.recipe.training.max_steps.map(|steps| steps.saturating_mul(own.len()));
         let spec = TrainSpec {
             library: self.graph.libraries[library].path.clone(),
             data: own.iter().map(|task| task.path.clone()).collect(),
-            name: JOINT.into(),
-            max_steps,
-            ..self.recipe.training.clone()
+            name: expert.into(),
+            max_steps: training.max_steps.map(|steps| steps.saturating_mul(own.len())),
+            ..training.clone()
         };
-        self.training(JOINT.into(), spec.into(), Vec::new(), (library, 1, &own));
+        self.training(name, spec.into(), Vec::new(), (library, 1, &own, &training));
+        library
     }
 
     fn clusters(&mut self) -> Result<()> {
@@ -198,16 +267,30 @@ impl Building<'_> {
         }
         let after = self.graph.makers(0);
         let own: Vec<&Task> = self.tasks.train.iter().collect();
-        for (k, &seed) in all.iter().flat_map(|k| seeds.iter().map(move |seed| (*k as usize, seed))) {
+        let shares = numbers(&given.joint_shares).unwrap_or_default();
+        let all = shares.iter().flat_map(|&share| all.iter().map(move |&k| (share as usize, k as usize)));
+        for (share, k, &seed) in all.flat_map(|(share, k)| seeds.iter().map(move |seed| (share, k, seed))) {
+            let clustered = Clustered { k, share, seed };
+            let (mut after, training) = (after.clone(), TrainSpec { seed, ..self.recipe.training.clone() });
+            let training = match share {
+                0 => training,
+                _ => {
+                    let [before, behind] = parted(&training, share).ok_or_else(|| {
+                        let problem = "max_steps of one step cannot be divided: leave joint_shares out";
+                        self.recipe.fail("clusters", "joint_shares", problem)
+                    })?;
+                    let start = self.start(share, before);
+                    after.extend(self.graph.makers(start));
+                    let init = self.graph.libraries[start].path.join(START);
+                    TrainSpec { init: Some(init), ..behind }
+                }
+            };
             for random in [false, true] {
                 if random && !self.recipe.controls.random {
                     continue;
                 }
-                let (word, making) = match random {
-                    true => ("random", Making::Random { k, seed }),
-                    false => ("mbc", Making::Clusters { k, seed }),
-                };
-                let name = format!("{word}-k{k}-s{seed}");
+                let making = if random { Making::Random(clustered) } else { Making::Clusters(clustered) };
+                let name = making.name();
                 let library = self.library(name.clone(), making);
                 let spec = ClustersSpec {
                     library: private.path.clone(),
@@ -218,13 +301,20 @@ impl Building<'_> {
                     per_task: true,
                     // Experts that are trained here say where their data is.
                     tasks: if private.given { self.recipe.tasks.train.clone() } else { Vec::new() },
-                    training: TrainSpec { seed, ..self.recipe.training.clone() },
+                    training: training.clone(),
                     ..ClustersSpec::default()
                 };
-                self.training(name, spec.into(), after.clone(), (library, k, &own));
+                self.training(name, spec.into(), after.clone(), (library, k, &own, &training));
             }
         }
         Ok(())
+    }
+
+    /// The library with the expert that those of clusters begin with, trained as `training` says of each task; its place.
+    fn start(&mut self, share: usize, training: TrainSpec) -> usize {
+        let making = Making::Start { share, seed: training.seed };
+        let known = self.graph.libraries.iter().position(|library| library.making == making);
+        known.unwrap_or_else(|| self.on_all(making.name(), making, START, training))
     }
 
     fn evaluation(&mut self) -> Result<()> {
@@ -237,7 +327,7 @@ impl Building<'_> {
         }
         let libraries = self.graph.libraries.clone();
         let named: Vec<(String, bool)> =
-            libraries.iter().map(|library| (library.name.clone(), library.making == Making::Joint)).collect();
+            libraries.iter().map(|library| (library.name.clone(), library.making.is_single())).collect();
         let methods = methods_of(self.recipe, &named)?;
         let asked: Vec<usize> = (0..libraries.len()).filter(|&at| !methods[at].is_empty()).collect();
         let mut before = Vec::new();
@@ -284,15 +374,14 @@ impl Building<'_> {
         EvalSpec { tasks, ..self.recipe.evaluation.clone() }
     }
 
-    /// A job that trains on `tasks`.
+    /// A job that trains on `tasks`, on each as `training` says.
     fn training(
         &mut self,
         name: String,
         job: AnyJob,
         after: Vec<usize>,
-        (library, adapters, tasks): (usize, usize, &[&Task]),
+        (library, adapters, tasks, training): (usize, usize, &[&Task], &TrainSpec),
     ) {
-        let training = &self.recipe.training;
         let trained = tasks.iter().map(|task| training.steps(task.examples) * training.step_size()).sum();
         let data: Vec<&str> = tasks.iter().map(|task| task.trained.as_str()).collect();
         let digest = self.digest(&job, &after, &data);
@@ -332,6 +421,22 @@ impl Building<'_> {
         let all = json!([job, base, self.recipe.template, data, before, self.before]);
         hex(&Sha256::digest(all.to_string()))
     }
+}
+
+/// A training on a task as two of which the first makes so many percent of the steps; `None` where there is one step.
+fn parted(training: &TrainSpec, percent: usize) -> Option<[TrainSpec; 2]> {
+    let (mut before, mut behind) = (training.clone(), training.clone());
+    if let Some(steps) = training.max_steps {
+        let first = (steps as f64 * percent as f64 / 100.0).round() as usize;
+        let first = first.max(1).min(steps.checked_sub(1).filter(|most| *most > 0)?);
+        (before.max_steps, behind.max_steps) = (Some(first), Some(steps - first));
+    }
+    if training.max_steps.is_none() || training.epochs.is_some() {
+        let epochs = training.epochs.unwrap_or(1.0);
+        let first = epochs * percent as f64 / 100.0;
+        (before.epochs, behind.epochs) = (Some(first), Some(epochs - first));
+    }
+    Some([before, behind])
 }
 
 /// What the experts of a library that was there before say of themselves.

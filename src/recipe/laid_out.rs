@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::graph::{Graph, Making, Node, PRIVATE};
+use super::graph::{Graph, Node, PRIVATE};
 use super::recipe::Recipe;
 use super::tasks::Tasks;
 use crate::jobs::{After, AnyJob, AnyReport, JobState, JobSummary, Jobs, executor_named};
@@ -149,7 +149,7 @@ impl LaidOut {
         for library in self.graph.libraries.iter().filter(|library| !library.given) {
             make_folders(&library.path)?;
             // That of clusters is written by whoever fills it.
-            if matches!(library.making, Making::Private | Making::Joint) {
+            if library.making.clustered().is_none() {
                 let name = Some(format!("{}, {}", self.recipe.name, library.name));
                 write_manifest(&library.path, &Manifest { name, ..manifest.clone() })?;
             }

@@ -63,6 +63,8 @@ pub struct Clusters {
     pub k: String,
     /// Seeds of clusterings and trainings, as written.
     pub seeds: String,
+    /// Percents of the steps that one expert makes on all tasks before, as written.
+    pub joint_shares: String,
     /// Share of each expert's smallest entries that count as zero.
     pub sparsity: f64,
 }
@@ -84,7 +86,7 @@ impl Default for Private {
 
 impl Default for Clusters {
     fn default() -> Self {
-        Self { k: String::new(), seeds: "42".into(), sparsity: DEFAULT_SPARSITY }
+        Self { k: String::new(), seeds: "42".into(), joint_shares: "0".into(), sparsity: DEFAULT_SPARSITY }
     }
 }
 

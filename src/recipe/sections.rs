@@ -7,10 +7,10 @@ use super::settings::{CLUSTERS, CONTROLS, EVALUATED, FORECAST, HEAD, PRIVATE, TA
 use crate::field;
 use crate::jobs::kinds::EVALUATION;
 use crate::settings::{Entry, Setting, Takes, Within};
-use crate::train::TRAINING;
+use crate::train::{INIT, TRAINING};
 
 /// Settings of a training that a recipe gives elsewhere, or that follow.
-const NOT_OF_TRAINING: [&str; 1] = ["base"];
+const NOT_OF_TRAINING: [&str; 2] = ["base", INIT];
 /// The same of an evaluation.
 const NOT_OF_EVALUATION: [&str; 7] = ["tasks", "libraries", "base", "held_out", "fresh", "methods", "limit"];
 

@@ -42,12 +42,17 @@ pub(super) static PRIVATE: [Setting<Recipe>; 2] = [
 ];
 
 /// `[clusters]`.
-pub(super) static CLUSTERS: [Setting<Recipe>; 3] = [
+pub(super) static CLUSTERS: [Setting<Recipe>; 4] = [
     Setting::new("k", Kind::Text(field!(Recipe.clusters.k), k_problem))
         .flag("k", "Numbers of clusters, each of which makes a library: `[4, 8]` or `\"2..8\"`")
         .unset("no library of clusters"),
     Setting::new("seeds", Kind::Text(field!(Recipe.clusters.seeds), numbers_problem))
         .flag("seeds", "Seeds of clusterings and trainings, each of which makes a library of every k"),
+    Setting::new("joint_shares", Kind::Text(field!(Recipe.clusters.joint_shares), shares_problem)).flag(
+        "joint_shares",
+        "Percent of the steps of each task that one expert makes on all tasks, with which those of the clusters then begin: \
+         `[0, 50]` makes libraries of both kinds",
+    ),
     analysis::sparsity(field!(Recipe.clusters.sparsity)),
 ];
 
@@ -102,6 +107,13 @@ fn k_problem(text: &str) -> Option<&'static str> {
     match numbers(text) {
         Some(numbers) if !numbers.contains(&0) => None,
         _ => Some("whole numbers from 1 with commas between them, or a range such as 2..8"),
+    }
+}
+
+fn shares_problem(text: &str) -> Option<&'static str> {
+    match numbers(text) {
+        Some(shares) if !shares.is_empty() && shares.iter().all(|share| *share < 100) => None,
+        _ => Some("whole numbers of percent from 0 to 99 with commas between them"),
     }
 }
 

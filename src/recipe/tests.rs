@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use super::graph::{Graph, Making};
+use super::graph::{Clustered, Graph, Making, Node};
 use super::{BUILT_IN, LaidOut, Recipe, SECTIONS, Standing, Tasks, numbers, parse};
 use crate::Cancel;
 use crate::eval::EvalSpec;
@@ -81,28 +81,90 @@ fn a_recipe_becomes_libraries_and_jobs_that_wait_for_each_other() {
     let root = place.path().join("out");
     let graph = Graph::of(&recipe, &tasks, &root).unwrap();
     let libraries: Vec<&str> = graph.libraries.iter().map(|library| library.name.as_str()).collect();
-    assert_eq!(libraries, ["private", "joint", "mbc-k2-s1", "random-k2-s1", "mbc-k2-s2", "random-k2-s2"]);
+    assert_eq!(
+        libraries,
+        ["private", "joint", "joint-s2", "mbc-k2-s1", "random-k2-s1", "mbc-k2-s2", "random-k2-s2"]
+    );
     let nodes: Vec<(&str, Vec<usize>)> =
         graph.nodes.iter().map(|node| (node.name.as_str(), node.after.clone())).collect();
-    assert_eq!(nodes[..3], [("private", vec![]), ("joint", vec![]), ("mbc-k2-s1", vec![0])]);
+    let first = [("private", vec![]), ("joint", vec![]), ("joint-s2", vec![]), ("mbc-k2-s1", vec![0])];
+    assert_eq!(nodes[..4], first);
     assert_eq!(
-        nodes[6..9],
-        [("eval-private", vec![0]), ("eval-joint", vec![1]), ("eval-mbc-k2-s1", vec![2])]
+        nodes[7..11],
+        [
+            ("eval-private", vec![0]),
+            ("eval-joint", vec![1]),
+            ("eval-joint-s2", vec![2]),
+            ("eval-mbc-k2-s1", vec![3])
+        ]
     );
-    assert_eq!(nodes[12], ("evaluation", vec![0, 6, 7, 8, 9, 10, 11]));
+    assert_eq!(nodes[14], ("evaluation", vec![0, 7, 8, 9, 10, 11, 12, 13]));
     // All train on as many examples.
     let trained: Vec<usize> = graph.nodes.iter().map(|node| node.trained).filter(|n| *n > 0).collect();
-    assert_eq!(trained, [30; 6]);
+    assert_eq!(trained, [30; 7]);
     let private = graph.nodes[0].job.get::<ManySpec>().unwrap();
     assert_eq!((private.tasks.len(), private.training.max_steps), (3, Some(5)));
     assert_eq!(graph.nodes[1].job.get::<TrainSpec>().unwrap().max_steps, Some(15));
-    let random = graph.nodes[5].job.get::<ClustersSpec>().unwrap();
+    let random = graph.nodes[6].job.get::<ClustersSpec>().unwrap();
     assert_eq!((random.random, random.training.seed, random.per_task), (Some(2), 2, true));
-    assert_eq!(graph.libraries[5].making, Making::Random { k: 2, seed: 2 });
-    let all = graph.nodes[12].job.get::<EvalSpec>().unwrap();
-    let expected = ["base", "arrow:k=1", "joint/uniform", "joint/arrow", "mbc-k2-s1/arrow:k=1"];
-    assert_eq!(all.methods[..5], expected);
-    assert_eq!((all.tasks.len(), graph.nodes[6].answers), (4, 2 * 16));
+    assert_eq!(graph.libraries[6].making, Making::Random(Clustered { k: 2, share: 0, seed: 2 }));
+    let all = graph.nodes[14].job.get::<EvalSpec>().unwrap();
+    let expected =
+        ["base", "arrow:k=1", "joint/uniform", "joint/arrow", "joint-s2/uniform", "mbc-k2-s1/arrow:k=1"];
+    assert_eq!(all.methods[..6], expected);
+    assert_eq!((all.tasks.len(), graph.nodes[7].answers), (4, 2 * 16));
+}
+
+#[test]
+fn experts_of_clusters_begin_with_what_one_has_learned_of_all_tasks() {
+    let place = tempfile::tempdir().unwrap();
+    tasks(place.path(), &["a", "b", "c", "d*"]);
+    let root = place.path().join("out");
+    let graph = |training: &str, shares: &str| {
+        let text = RECIPE.replace("max_steps = 5", training);
+        let text = text.replace("seeds = \"1..2\"", &format!("seeds = \"1..2\"\njoint_shares = {shares}"));
+        let recipe = read(&text, place.path());
+        let tasks = Tasks::read(&recipe, &Cancel::new()).unwrap();
+        Graph::of(&recipe, &tasks, &root).unwrap()
+    };
+    let all = graph("max_steps = 5", "[0, 40]");
+    let names: Vec<&str> = all.libraries.iter().map(|library| library.name.as_str()).collect();
+    let begun = [
+        "start-j40-s1",
+        "mbc-k2-j40-s1",
+        "random-k2-j40-s1",
+        "start-j40-s2",
+        "mbc-k2-j40-s2",
+        "random-k2-j40-s2",
+    ];
+    assert_eq!(names[7..], begun);
+    let node = |name: &str| all.nodes.iter().position(|node| node.name == name).unwrap();
+    let (start, clusters) = (node("start-j40-s2"), node("mbc-k2-j40-s2"));
+    assert_eq!(all.nodes[clusters].after, [0, start]);
+    let first = all.nodes[start].job.get::<TrainSpec>().unwrap();
+    let rest = &all.nodes[clusters].job.get::<ClustersSpec>().unwrap().training;
+    assert_eq!((first.max_steps, first.seed), (Some(3 * 2), 2));
+    assert_eq!(
+        (rest.max_steps, rest.seed, rest.init.clone()),
+        (Some(3), 2, Some(root.join("start-j40-s2/start")))
+    );
+    // Together as many examples as the other libraries.
+    assert_eq!((all.nodes[start].trained, all.nodes[clusters].trained), (12, 18));
+    // What is asked of the others is asked of these, and its one method of a start.
+    let asked = all.nodes[all.evaluation.unwrap()].job.get::<EvalSpec>().unwrap();
+    assert!(asked.methods.contains(&"start-j40-s1/uniform".to_string()));
+    assert!(asked.methods.contains(&"mbc-k2-j40-s1/arrow:k=1".to_string()));
+    // Adding them leaves what was there before as it is.
+    let before = graph("max_steps = 5", "[0]");
+    let same =
+        |node: &&Node| all.nodes.iter().any(|other| other.name == node.name && other.digest == node.digest);
+    assert!(before.nodes[..7].iter().all(|node| same(&node)));
+    // Passes over the data are divided, too.
+    let epochs = graph("epochs = 2", "[25]");
+    let of = |name: &str| epochs.nodes.iter().find(|node| node.name == name).unwrap();
+    assert_eq!(of("start-j25-s1").job.get::<TrainSpec>().unwrap().epochs, Some(0.5));
+    let rest = of("mbc-k2-j25-s1").job.get::<ClustersSpec>().unwrap().training.epochs;
+    assert_eq!(rest, Some(1.5));
 }
 
 #[test]
@@ -123,12 +185,12 @@ fn digests_follow_what_decides_and_not_where_it_lies() {
         before.iter().map(|node| u8::from(after.contains(node))).collect::<Vec<_>>()
     };
     // Another method: libraries stay.
-    assert_eq!(same(&RECIPE.replace("k=1", "k=2"), &names), [1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0]);
+    assert_eq!(same(&RECIPE.replace("k=1", "k=2"), &names), [1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0]);
     // Another rate, or other tasks: nothing does.
-    assert_eq!(same(&RECIPE.replace("batch = 2", "batch = 3"), &names), [0; 13]);
-    assert_eq!(same(RECIPE, &["a", "b", "e", "d*"]), [0; 13]);
+    assert_eq!(same(&RECIPE.replace("batch = 2", "batch = 3"), &names), [0; 15]);
+    assert_eq!(same(RECIPE, &["a", "b", "e", "d*"]), [0; 15]);
     // Another held-out task: what is trained stays.
-    assert_eq!(same(RECIPE, &["a", "b", "c", "e*"]), [1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(same(RECIPE, &["a", "b", "c", "e*"]), [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
 }
 
 #[test]
@@ -143,6 +205,17 @@ fn what_is_wrong_is_one_line_with_its_place() {
         ("k = [2]", "k = [9]", "r.toml: line 8: k = 9 is more than there are experts: 3 tasks"),
         ("k = [2]", "k = [0]", "r.toml: line 8: [clusters] k must be whole numbers from 1"),
         ("k = [2]", "k = \"4..2\"", "line 8: [clusters] k must be whole numbers"),
+        (
+            "k = [2]",
+            "k = [2]\njoint_shares = [100]",
+            "line 9: [clusters] joint_shares must be whole numbers of percent",
+        ),
+        (
+            "max_steps = 5\nbatch = 2\n[clusters]",
+            "max_steps = 1\nbatch = 2\n[clusters]\njoint_shares = [50]",
+            "line 8: max_steps of one step cannot be divided",
+        ),
+        ("batch = 2", "init = \"x\"", "line 6: there is no setting [training] init"),
         ("batch = 2", "batch = 0", "line 6: [training] batch must be a whole number from 1 to 65536, not 0"),
         ("batch = 2", "bach = 2", "line 6: there is no setting [training] bach; did you mean batch?"),
         ("batch = 2", "by_length = true\nshuffle = false", "line 4: batches by length"),

@@ -15,6 +15,7 @@ use super::given::Given;
 use super::identity::template_sha256;
 use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, refuse_single, train_rows};
 use super::sources::Sources;
+use super::start::check_init;
 use super::{TrainReport, TrainSpec};
 use crate::analysis::{self, Clustering, ComparisonCache, DEFAULT_SPARSITY, Metric, PAPER_K};
 use crate::catalog::Catalog;
@@ -247,7 +248,7 @@ impl ClustersSpec {
             let real = path.canonicalize().unwrap_or_else(|_| path.clone());
             relative(&real, &out).unwrap_or(real)
         };
-        let base = self.training.base.as_ref().map(place);
+        let [base, init] = [&self.training.base, &self.training.init].map(|path| path.as_ref().map(place));
         let deciding = Self {
             library: place(&self.library),
             out: PathBuf::new(),
@@ -255,6 +256,7 @@ impl ClustersSpec {
             at_once: None,
             training: TrainSpec {
                 base,
+                init,
                 checkpoint_every: None,
                 given: Given::default(),
                 ..self.training.clone()
@@ -456,7 +458,10 @@ impl Work {
 fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(RowsEvent), cancel: &Cancel) -> Result<Plan> {
     events(RowsEvent::Stage("reading the library".into()));
     let library = Catalog::open(&spec.library, spec.training.base.as_deref())?;
-    let manifest = manifest_of(spec, &library, &mut |text| events(RowsEvent::Stage(text)), cancel)?;
+    let mut stage = |text| events(RowsEvent::Stage(text));
+    let base = library.base_fetched_with_words(&mut stage, cancel)?;
+    check_init(&spec.training, &base)?;
+    let manifest = manifest_of(spec, &library, &base)?;
     events(RowsEvent::Stage("comparing the experts".into()));
     let similarity = analysis::similarity(
         &library,
@@ -561,32 +566,26 @@ pub fn no_data(missing: &[Skipped]) -> String {
 }
 
 /// The new library's manifest: the old one's, with a base model that is found from anywhere.
-fn manifest_of(
-    spec: &ClustersSpec,
-    library: &Catalog,
-    stage: &mut dyn FnMut(String),
-    cancel: &Cancel,
-) -> Result<Manifest> {
+fn manifest_of(spec: &ClustersSpec, library: &Catalog, base: &Path) -> Result<Manifest> {
     let mut manifest = library.manifest.clone();
     manifest.name = Some(format!("{}, {} clusters", library.title(), spec.k));
     let absolute = |path: &Path| path.canonicalize().map_err(|e| Error::io(path, e));
     let at = |path: PathBuf| Some(BaseSpec { path: Some(path), ..BaseSpec::default() });
-    let found = library.base_fetched_with_words(stage, cancel)?;
     if spec.training.base.is_some() {
-        manifest.base = at(absolute(&found)?);
+        manifest.base = at(absolute(base)?);
         return Ok(manifest);
     }
-    if let Some(base) = &mut manifest.base {
+    if let Some(described) = &mut manifest.base {
         // A path is relative to the old library.
-        if let Some(path) = &base.path
+        if let Some(path) = &described.path
             && let Ok(path) = absolute(&library.root.join(path))
         {
-            base.path = Some(path);
+            described.path = Some(path);
         }
         return Ok(manifest);
     }
-    if !library.is_default_base(&found) {
-        manifest.base = at(absolute(&found)?);
+    if !library.is_default_base(base) {
+        manifest.base = at(absolute(base)?);
     }
     Ok(manifest)
 }

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use super::blend::{Blend, BlendModule};
 use crate::library::{Adapter, NewLora};
 use crate::model::{
-    Activations, Decoder, Dropout, LinearHook, LoraFactors, LoraGradients, LoraPart, ModelFiles, Ops,
-    spread_bits,
+    Activations, Decoder, DecoderSpec, Dropout, LinearHook, LoraFactors, LoraGradients, LoraPart, ModelFiles,
+    Ops, spread_bits,
 };
 use crate::module_path::{ModulePath, kinds};
 use crate::{Error, Result};
@@ -51,7 +51,8 @@ pub struct LoraTrainer {
     pub modules: Vec<TrainedLora>,
     /// Index into `modules` for each linear layer.
     places: Vec<Option<usize>>,
-    scale: f32,
+    /// What B·A is multiplied with.
+    pub(super) scale: f32,
     dropout: f32,
     seed: u64,
     /// `None` switches dropout off (validation).
@@ -106,7 +107,7 @@ impl TrainedLora {
     }
 
     /// Takes B [out, rank] in the stored order of rows; its rows of the transpose begin at `from`.
-    fn take_b(&mut self, b: &[f32], rank: usize, from: usize) {
+    pub(super) fn take_b(&mut self, b: &[f32], rank: usize, from: usize) {
         let out = self.out_features;
         for o in 0..out {
             let row = self.stored_row(o);
@@ -128,16 +129,19 @@ pub fn is_target(module: &str, targets: &[String]) -> bool {
 /// A usage error with the layers that there are.
 pub fn check_targets(base: &Path, targets: &[String]) -> Result<()> {
     let Ok(files) = ModelFiles::open(base) else { return Ok(()) };
-    let spec = &files.spec;
+    let linears = linears_of(&files.spec);
+    check_among(&linears.iter().map(|(module, ..)| module.as_str()).collect::<Vec<_>>(), targets)
+}
+
+/// The linear layers of the blocks of a model: path, and widths of input and output.
+pub(super) fn linears_of(spec: &DecoderSpec) -> Vec<(String, usize, usize)> {
     let of_layer = |layer: usize| {
         let prefix = spec.prefix(layer);
         spec.linear_shapes()
             .into_iter()
-            .map(move |linear| format!("{prefix}{}", linear.name))
-            .collect::<Vec<_>>()
+            .map(move |linear| (format!("{prefix}{}", linear.name), linear.in_features, linear.out_features))
     };
-    let modules: Vec<String> = (0..spec.layers).flat_map(of_layer).collect();
-    check_among(&modules.iter().map(String::as_str).collect::<Vec<_>>(), targets)
+    (0..spec.layers).flat_map(of_layer).collect()
 }
 
 /// Refuses targets that name none of the modules.
@@ -266,81 +270,6 @@ impl LoraTrainer {
             return targets.to_vec();
         }
         self.modules.iter().map(|m| m.file_name.as_deref().unwrap_or(&m.module).to_string()).collect()
-    }
-
-    /// Starts from `adapter`, which must be plain LoRA of the same modules, ranks, shapes and scale.
-    pub fn start_from(&mut self, adapter: &Adapter) -> Result<()> {
-        let cannot = |what: String| {
-            let problem = format!("trains {what}, which cannot be trained further: start from plain LoRA");
-            Err(Error::file(&adapter.path, problem))
-        };
-        if let Some(module) = adapter.modules.iter().find(|m| !m.is_plain()) {
-            let what = if module.has_magnitude() { "DoRA" } else { "a bias of B" };
-            return cannot(format!("{what} at {}", module.shape.module));
-        }
-        if let Some(stored) = adapter.replaced.iter().find(|stored| !stored.copy) {
-            return cannot(stored.name.clone());
-        }
-        if let Some(rows) = adapter.tokens.first() {
-            return cannot(format!("tokens of {}", rows.module));
-        }
-        let known = |name: &str| self.modules.iter().any(|m| m.module == name);
-        if let Some(module) = adapter.modules.iter().find(|m| !known(&m.shape.module)) {
-            // Embedding and head are no layers of a block, which alone can be targets.
-            if ModulePath::new(&module.shape.module).layer().is_none() {
-                return cannot(format!("{}, which is no target", module.shape.module));
-            }
-            let mut targets = kinds(adapter.modules.iter().map(|m| m.shape.module.as_str()));
-            targets.sort_unstable();
-            let problem =
-                format!("has LoRA at {}: give --targets {}", module.shape.module, targets.join(","));
-            return Err(Error::file(&adapter.path, problem));
-        }
-        for module in &mut self.modules {
-            let found = adapter.module(&module.module).ok_or_else(|| {
-                Error::file(&adapter.path, format!("has no LoRA for {}: choose its targets", module.module))
-            })?;
-            let s = &found.shape;
-            if (s.rank, s.in_features, s.out_features)
-                != (module.rank, module.in_features, module.out_features)
-            {
-                let fix = match s.rank == module.rank {
-                    true => "it was trained on another base model".into(),
-                    false => format!("give --rank {}, if it has this rank everywhere", s.rank),
-                };
-                return Err(Error::file(
-                    &adapter.path,
-                    format!(
-                        "{} has rank {} ({} → {}), the training wants rank {} ({} → {}): {fix}",
-                        module.module,
-                        s.rank,
-                        s.in_features,
-                        s.out_features,
-                        module.rank,
-                        module.in_features,
-                        module.out_features
-                    ),
-                ));
-            }
-            // Another scale would make another function of the same weights.
-            if (s.scale - f64::from(self.scale)).abs() > 1e-6 * s.scale.abs() {
-                let alpha = s.scale * s.rank as f64;
-                return Err(Error::file(
-                    &adapter.path,
-                    format!(
-                        "{} is scaled by {:.6}, the training's LoRA by {:.6}: give --alpha {}, if it has this scale \
-                         everywhere",
-                        module.module,
-                        s.scale,
-                        self.scale,
-                        (alpha * 1e6).round() / 1e6
-                    ),
-                ));
-            }
-            module.a = found.a()?;
-            module.take_b(&found.b()?, module.rank, 0);
-        }
-        Ok(())
     }
 
     /// Begins a step: gradients to zero, dropout of this step on (`Some`) or off.

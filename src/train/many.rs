@@ -9,7 +9,9 @@ use sha2::{Digest, Sha256};
 use super::dataset::{Dataset, find_tasks};
 use super::given::Given;
 use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, refuse_single, train_rows};
+use super::start::check_init;
 use super::{TrainReport, TrainSpec};
+use crate::catalog::Catalog;
 use crate::library::{Skipped, expert_path, says_exists, state_dir};
 use crate::outside::{hex, make_folders};
 use crate::settings::{self, Kind, Role, Setting};
@@ -149,6 +151,11 @@ pub fn train_many(spec: &ManySpec, events: &mut dyn FnMut(RowsEvent), cancel: &C
     let began = std::time::Instant::now();
     events(RowsEvent::Stage("reading the tasks".into()));
     let (mut rows, mut skipped) = plan_many(spec, cancel)?;
+    if spec.training.init.is_some() {
+        let library = Catalog::open(&spec.library, spec.training.base.as_deref())?;
+        let mut stage = |text| events(RowsEvent::Stage(text));
+        check_init(&spec.training, &library.base_fetched_with_words(&mut stage, cancel)?)?;
+    }
     events(RowsEvent::Rows(rows.clone()));
     let states = spec.states()?;
     make_folders(&states)?;

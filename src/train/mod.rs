@@ -33,6 +33,7 @@ mod schedule;
 mod settings;
 mod sources;
 mod spec;
+mod start;
 mod state;
 mod together;
 #[allow(clippy::module_inception, reason = "the function of this name is looked for in it")]
@@ -60,7 +61,7 @@ pub use one::{Adapted, OneOf};
 pub use optimiser::{AdamW, clip};
 pub use rows::{RowTraining, RowsEvent, TrainRow, refuse_single, train_rows};
 pub use schedule::Schedule;
-pub use settings::TRAINING;
+pub use settings::{INIT, TRAINING};
 pub use sources::{data_of_experts, dataset_places};
 pub use spec::{TrainReport, TrainSpec};
 pub use together::{TogetherEvent, train_together};

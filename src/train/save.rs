@@ -24,6 +24,8 @@ pub(super) struct Made<'a> {
     pub lora: &'a LoraTrainer,
     pub identity: &'a Identity,
     pub adapted: Option<AdaptedFrom>,
+    /// SHA-256 of what the adapter that it started from was trained on.
+    pub seen_before: Vec<String>,
     /// Whether `lora` has the factors of several experts, by the weights that were learned.
     pub is_blend: bool,
 }
@@ -36,7 +38,7 @@ impl Made<'_> {
 }
 
 fn save(made: Made<'_>, model: &Model, report: &TrainReport) -> Result<()> {
-    let Made { spec, prepared, lora, identity, adapted, is_blend } = made;
+    let Made { spec, prepared, lora, identity, adapted, seen_before, is_blend } = made;
     let (base, revision) = base_name(&spec.library, spec.base.as_deref(), &prepared.base)?;
     let mut tensors: Vec<_> = lora.modules.iter().map(|m| m.to_new()).collect();
     let mut config = NewAdapterConfig {
@@ -89,6 +91,7 @@ fn save(made: Made<'_>, model: &Model, report: &TrainReport) -> Result<()> {
         merge: None,
         drawn_from: prepared.tasks.iter().filter_map(|task| task.drawn_from.clone()).collect(),
         adapted,
+        seen_before,
         tasks: report.tasks.clone(),
     };
     write_adapter(&report.path, &tensors, &config, stored_as(&tensors), &provenance)

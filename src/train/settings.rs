@@ -13,6 +13,9 @@ const COUNT: Whole = Whole { low: 1, high: 65_536 };
 /// More steps than any training makes.
 const STEPS: Whole = Whole { low: 1, high: 1_000_000_000 };
 
+/// The setting that says which adapter to start from.
+pub const INIT: &str = "init";
+
 /// All settings, in the order of help and forms.
 pub static TRAINING: &[Setting<TrainSpec>] = &[
     Setting::new("rank", Kind::Whole(field!(TrainSpec.rank), Whole { low: 1, high: 1024 }))
@@ -129,13 +132,12 @@ pub static TRAINING: &[Setting<TrainSpec>] = &[
         .unset("all")
         .recorded()
         .single(),
-    Setting::new("init", Kind::Path(field!(TrainSpec.init)))
+    Setting::new(INIT, Kind::Path(field!(TrainSpec.init)))
         .flag("init", "Adapter to start from")
         .value("ADAPTER")
         .form("Start from", "folder of an adapter; empty: a new one")
         .advanced()
-        .recorded()
-        .single(),
+        .recorded(),
     Setting::new("validation", Kind::Path(field!(TrainSpec.validation)))
         .flag("validation", "Validation examples for a .jsonl file")
         .value("FILE")

@@ -16,10 +16,10 @@ use super::optimiser::AdamW;
 use super::pass::{Share, evaluate};
 use super::prepare::{Prepared, Tokens};
 use super::room::{Room, reserve};
+use super::start::Start;
 use super::state::{self, Standing, Validation};
 use super::{Step, TrainEvent, TrainReport, TrainSpec, save};
-use crate::catalog::Catalog;
-use crate::library::{Adapter, Claim, TaskRecord};
+use crate::library::{Claim, TaskRecord};
 use crate::model::Model;
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
@@ -44,6 +44,8 @@ pub(super) struct Training<'a> {
     optimiser: AdamW,
     standing: Standing,
     identity: Identity,
+    /// SHA-256 of what the adapter that it starts from was trained on.
+    seen_before: Vec<String>,
     log: Option<StepLog>,
     run: Run,
     /// Why the state could not be saved, the last time.
@@ -111,6 +113,7 @@ impl<'a> Training<'a> {
             optimiser: AdamW::new(spec.weight_decay),
             standing: Standing::default(),
             identity,
+            seen_before: Vec::new(),
             log: None,
             run: Run::default(),
             unsaved: None,
@@ -130,9 +133,10 @@ impl Training<'_> {
         cancel: &Cancel,
     ) -> Result<()> {
         let init = self.spec.init.as_deref().filter(|_| !self.learned.is_blend());
-        let init = init.map(|path| load_init(path, &model.path)).transpose()?;
-        if let Some(init) = &init {
-            self.learned.lora.name_as(init);
+        let start = init.map(|path| Start::find(path, &model.path)).transpose()?;
+        if let Some(start) = &start {
+            self.learned.lora.name_as(&start.adapter);
+            self.seen_before.clone_from(&start.seen);
         }
         if let Some(path) = self.state
             && let Some(standing) =
@@ -145,8 +149,8 @@ impl Training<'_> {
         }
         self.standing.base = self.base_loss(model, events, cancel)?;
         self.standing.validation = self.standing.base.clone();
-        if let Some(init) = &init {
-            self.learned.lora.start_from(init)?;
+        if let Some(start) = &start {
+            self.learned.lora.start_from(&start.adapter)?;
         }
         events(TrainEvent::Stage(format!("training {}", counted(self.steps, "step"))));
         Ok(())
@@ -356,6 +360,7 @@ impl Training<'_> {
             lora: &self.learned.lora,
             identity: &self.identity,
             adapted: self.adapted.map(|adapted| self.learned.adapted_from(&adapted.from)),
+            seen_before: std::mem::take(&mut self.seen_before),
             is_blend: self.learned.is_blend(),
         };
         made.save(model, &report)?;
@@ -489,15 +494,4 @@ fn validation(sums: &Sums) -> Validation {
     let mean = |&(sum, count): &(f64, usize)| (count > 0).then(|| sum / count as f64);
     let all = sums.iter().fold((0.0, 0), |(sum, count), set| (sum + set.0, count + set.1));
     Validation { all: mean(&all), sets: sums.iter().map(mean).collect() }
-}
-
-/// The adapter given with `--init`, for this base model.
-fn load_init(path: &Path, base: &Path) -> Result<Adapter> {
-    let catalog = Catalog::open(path, Some(base))?;
-    // Others may lie in its folder.
-    let itself = catalog.experts.iter().find(|expert| expert.path == path);
-    match (itself, catalog.experts.as_slice()) {
-        (Some(one), _) | (None, [one]) => one.load(),
-        _ => Err(Error::file(path, "is not one adapter: give its folder or file")),
-    }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
+use lora_tui::library::Library;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -212,6 +213,38 @@ fn what_fails_is_named_and_what_waits_for_it_does_not_wait_for_ever() {
     std::fs::remove_file(out.join("private/next")).unwrap();
     let output = run(place.path(), &out, &[]);
     assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
+fn libraries_of_clusters_can_begin_with_what_one_expert_has_learned_of_all_tasks() {
+    let place = place();
+    let path = place.path().join("three.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("k = [1, 2]\nseeds = [1]", "k = 2\nseeds = [42, 43]\njoint_shares = 50");
+    let text = text.replace(", \"uniform\", \"arrow:k=1\"", ", \"uniform\"");
+    std::fs::write(&path, text.replace("[evaluation]", "[controls]\nrandom = false\n\n[evaluation]"))
+        .unwrap();
+    let out = place.path().join("out");
+    let output = run(place.path(), &out, &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let page = std::fs::read_to_string(out.join("report.md")).unwrap();
+    for part in [
+        "| joint-s43 | 1 | 48 |",
+        "| start-j50-s42 | 1 | 24 |",
+        "| mbc-k2-j50-s43 | 2 | 48 |",
+        "| mbc-k2-j50/uniform | 2 |",
+        "above joint",
+        "| joint share % | k |",
+    ] {
+        assert!(page.contains(part), "{part}:\n{page}");
+    }
+    // An expert of one task has seen the others, and says so.
+    let library = Library::open(&out.join("mbc-k2-j50-s42")).unwrap();
+    for expert in &library.experts {
+        let provenance = expert.provenance.as_ref().unwrap();
+        assert_eq!(provenance.seen_before.len(), 1 + 3, "{}", expert.name);
+        assert!(provenance.settings["init"].as_str().unwrap().ends_with("start-j50-s42/start"));
+    }
 }
 
 /// A library with an expert for each of four tasks that are scored by their loss.

@@ -119,6 +119,50 @@ fn a_cluster_s_expert_learns_the_data_of_all_members() {
 }
 
 #[test]
+fn experts_of_clusters_start_from_an_adapter_that_fits() {
+    let place = Place::new();
+    let with = |out: &str, init: PathBuf| {
+        let mut spec = place.spec(out);
+        spec.training.init = Some(init);
+        spec
+    };
+    // What cannot be started from leaves nothing behind.
+    for (out, init, change, said) in [
+        ("no", place.path("nowhere"), 0, "nowhere: "),
+        ("several", place.library(), 0, "is not one adapter"),
+        ("rank", place.library().join("copy"), 1, "the training wants rank"),
+    ] {
+        let mut spec = with(out, init);
+        spec.training.rank += change;
+        let error = refused(&spec);
+        assert!(error.contains(said) && !place.path(out).exists(), "{error}");
+    }
+    let start = place.library().join("copy");
+    let spec = with("mbc", start.clone());
+    quietly(&spec).unwrap();
+    let known = Library::open(&place.library()).unwrap().expert("copy").unwrap().provenance.clone().unwrap();
+    let library = Library::open(&place.path("mbc")).unwrap();
+    for expert in &library.experts {
+        let provenance = expert.provenance.clone().unwrap();
+        assert_eq!(provenance.seen_before, [known.dataset_sha256.clone().unwrap()], "{}", expert.name);
+        assert!(provenance.seen().any(|hash| Some(hash) == known.dataset_sha256.as_ref()));
+    }
+    // Each is what a training of its own from there would be.
+    let row = &quietly(&spec).unwrap().clusters[0];
+    let alone = TrainSpec {
+        library: place.path("alone"),
+        name: row.name.clone(),
+        data: row.data.clone(),
+        ..spec.training.clone()
+    };
+    crate::support::copy_folder(&place.path("mbc"), &place.path("alone"));
+    std::fs::remove_dir_all(place.path("alone").join(&row.name)).unwrap();
+    quiet(&alone).unwrap();
+    assert!(weights(&place.path("mbc"), &row.name) == weights(&place.path("alone"), &row.name));
+    assert!(refused(&place.spec("mbc")).contains("other settings"));
+}
+
+#[test]
 fn experts_dealt_out_at_random_make_clusters_of_the_same_sizes() {
     let place = Place::new();
     let members = |report: &ClustersReport| -> Vec<Vec<String>> {

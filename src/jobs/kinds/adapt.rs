@@ -14,7 +14,7 @@ use crate::eval::EvalSpec;
 use crate::library::check_new_name;
 use crate::settings::{Entry, Setting, Within};
 use crate::text::{counted, number};
-use crate::train::{self, TRAINING, TrainReport, TrainSpec};
+use crate::train::{self, INIT, TRAINING, TrainReport, TrainSpec};
 use crate::{Result, field};
 
 /// Adaptations to a task.
@@ -25,7 +25,8 @@ const WORK: &str = "work";
 
 static SETTINGS: LazyLock<Vec<Box<dyn Entry<AdaptSpec>>>> = LazyLock::new(|| {
     let own = |setting: &'static Setting<AdaptSpec>| Box::new(setting) as Box<dyn Entry<AdaptSpec>>;
-    let shared = TRAINING.iter().filter(|setting| !setting.single).map(|setting| {
+    // What training begins with is its own setting.
+    let shared = TRAINING.iter().filter(|setting| !setting.single && setting.id != INIT).map(|setting| {
         Box::new(Within { setting, part: field!(AdaptSpec.training), hint: None })
             as Box<dyn Entry<AdaptSpec>>
     });

@@ -107,12 +107,7 @@ impl Job for TrainSpec {
         for path in self.data.iter_mut().chain(&mut self.validation) {
             make_real(path, &mut self.given)?;
         }
-        if let Some(init) = &mut self.init {
-            let real = real_if_there(init);
-            self.given.note(&real, init);
-            *init = real;
-        }
-        self.base = self.base.as_deref().map(real_if_there);
+        make_start_real(self);
         for path in &self.data {
             train::Dataset::load_for_training(path)?;
         }
@@ -213,6 +208,16 @@ impl Job for TrainSpec {
     fn training(&self) -> Option<&TrainSpec> {
         Some(self)
     }
+}
+
+/// Makes whole paths of the base model and of the adapter to start from, which need not be there yet.
+pub(super) fn make_start_real(spec: &mut TrainSpec) {
+    if let Some(init) = &mut spec.init {
+        let real = real_if_there(init);
+        spec.given.note(&real, init);
+        *init = real;
+    }
+    spec.base = spec.base.as_deref().map(real_if_there);
 }
 
 /// Paths that a training reads and writes, beside its library.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use super::rows::RowsProgress;
-use super::train::{paths_of_training, training};
+use super::train::{make_start_real, paths_of_training, training};
 use super::{
     AnyJob, Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, clusters_title,
-    make_real, real, real_if_there,
+    make_real, real,
 };
 use crate::analysis::{DEFAULT_SPARSITY, paper_k};
 use crate::eval::EvalSpec;
@@ -84,7 +84,7 @@ impl Job for ClustersSpec {
             make_real(path, &mut self.training.given)?;
         }
         self.out = std::path::absolute(&self.out).map_err(|error| Error::io(&self.out, error))?;
-        self.training.base = self.training.base.as_deref().map(real_if_there);
+        make_start_real(&mut self.training);
         self.check()?;
         self.check_out()
     }

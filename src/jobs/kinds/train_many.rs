@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use super::rows::RowsProgress;
-use super::train::{paths_of_training, training};
+use super::train::{make_start_real, paths_of_training, training};
 use super::{
     AnyJob, Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, make_real, real,
-    real_if_there, tasks_title,
+    tasks_title,
 };
 use crate::Result;
 use crate::eval::EvalSpec;
@@ -52,7 +52,7 @@ impl Job for ManySpec {
         for path in &mut self.tasks {
             make_real(path, &mut self.training.given)?;
         }
-        self.training.base = self.training.base.as_deref().map(real_if_there);
+        make_start_real(&mut self.training);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The figures of a report.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::found::{Found, FoundK};
@@ -8,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::eval::Mean;
 use crate::export::Export;
 use crate::plot::{Curve, CurvePoint, Drawing, DrawnCurves, Panel, curves_figure, heatmap};
-use crate::recipe::graph::{JOINT, Making};
+use crate::recipe::graph::{Clustered, JOINT, Making};
 use crate::recipe::laid_out::LaidOut;
 use crate::recipe::methods::ONLY;
 use crate::routing::Router;
@@ -29,7 +30,8 @@ pub(super) fn write(laid: &LaidOut, found: &Found, folder: &Path, cancel: &Cance
     if let Some(report) = &found.evaluation {
         save("scores", &*report.figure()?)?;
     }
-    if found.by_k.len() > 1 {
+    let sizes: BTreeSet<usize> = found.by_k.iter().map(|row| row.k).collect();
+    if sizes.len() > 1 {
         save("k", &curves_figure(&over_k(laid, found)))?;
     }
     if let Some(private) = laid.graph.libraries.first() {
@@ -40,12 +42,9 @@ pub(super) fn write(laid: &LaidOut, found: &Found, folder: &Path, cancel: &Cance
             let sparsity = laid.recipe.clusters.sparsity;
             let similarity =
                 analysis::similarity(&library, Metric::default(), sparsity, &cache, &mut |_, _| {}, cancel)?;
-            let clustered = laid.graph.libraries.iter().find_map(|library| match library.making {
-                Making::Clusters { k, seed } => Some((k, seed)),
-                _ => None,
-            });
+            let clustered = laid.graph.libraries.iter().find_map(|library| library.making.clustered());
             let (order, lines) = match clustered {
-                Some((k, seed)) => {
+                Some(Clustered { k, seed, .. }) => {
                     let clustering = analysis::cluster(&similarity, k, seed, cancel)?;
                     let order = analysis::order_by_cluster(&similarity, &clustering);
                     let lines = analysis::boundaries(&clustering, &order);
@@ -59,12 +58,19 @@ pub(super) fn write(laid: &LaidOut, found: &Found, folder: &Path, cancel: &Cance
     Ok(names)
 }
 
-fn curve(found: &Found, name: &str, value: impl Fn(&FoundK) -> Option<Mean>) -> Curve {
-    let point = |row: &FoundK| {
-        let mean = value(row)?;
-        Some(CurvePoint { x: row.k as f64, y: mean.score, error: mean.stderr })
+/// A curve over k for each share of joint steps.
+fn curves(found: &Found, name: &str, value: impl Fn(&FoundK) -> Option<Mean>) -> Vec<Curve> {
+    let shares: BTreeSet<usize> = found.by_k.iter().map(|row| row.share).collect();
+    let curve = |share: usize| {
+        let rows = found.by_k.iter().filter(|row| row.share == share);
+        let point = |row: &FoundK| {
+            let mean = value(row)?;
+            Some(CurvePoint { x: row.k as f64, y: mean.score, error: mean.stderr })
+        };
+        let name = if share == 0 { name.to_string() } else { format!("{name}, {share} % joint") };
+        Curve { name, points: rows.filter_map(point).collect(), is_level: false }
     };
-    Curve { name: name.into(), points: found.by_k.iter().filter_map(point).collect(), is_level: false }
+    shares.into_iter().map(curve).collect()
 }
 
 /// A line across: what does not depend on k.
@@ -75,23 +81,23 @@ fn level(name: &str, value: Option<f64>) -> Option<Curve> {
 
 fn over_k(laid: &LaidOut, found: &Found) -> DrawnCurves {
     let plain = |value: Option<f64>| value.map(|score| Mean { score, stderr: None });
-    let mut losses = vec![
-        curve(found, "clusters", |row| row.losses[0]),
-        curve(found, "random clusters", |row| row.losses[1]),
-    ];
+    let pair = |each: [Vec<Curve>; 2]| each.into_iter().flatten().collect::<Vec<_>>();
+    let mut losses = pair([
+        curves(found, "clusters", |row| row.losses[0]),
+        curves(found, "random clusters", |row| row.losses[1]),
+    ]);
     for library in &found.libraries {
-        let name = match library.library.making {
-            Making::Private => "private",
-            Making::Joint => "joint",
-            _ => continue,
-        };
-        losses.extend(level(name, library.loss()));
+        if matches!(library.library.making, Making::Private | Making::Joint { .. }) {
+            losses.extend(level(&library.library.name, library.loss()));
+        }
     }
-    let quality = vec![
-        curve(found, "silhouette", |row| row.silhouette),
-        curve(found, "stability", |row| plain(row.stability)),
-        curve(found, "agreement with families", |row| plain(row.families)),
+    let quality = [
+        curves(found, "silhouette", |row| row.silhouette),
+        curves(found, "stability", |row| plain(row.stability)),
+        curves(found, "agreement with families", |row| plain(row.families)),
     ];
+    // The clusterings are the same for each share, so that the first says it.
+    let quality = quality.into_iter().filter_map(|curves| curves.into_iter().next()).collect();
     let mut panels = vec![
         Panel { title: "Quality of the clustering".into(), curves: quality },
         Panel { title: "Validation loss per token".into(), curves: losses },
@@ -105,10 +111,10 @@ fn over_k(laid: &LaidOut, found: &Found) -> DrawnCurves {
                 stderr: mean.stderr.map(|error| error * scale),
             })
         };
-        let mut curves = vec![
-            curve(found, "clusters", |row| scaled(row.scores[0])),
-            curve(found, "random clusters", |row| scaled(row.scores[1])),
-        ];
+        let mut curves = pair([
+            curves(found, "clusters", |row| scaled(row.scores[0])),
+            curves(found, "random clusters", |row| scaled(row.scores[1])),
+        ]);
         let joint = format!("{JOINT}/{ONLY}");
         let levels = [("private", router.as_str()), (JOINT, joint.as_str()), ("base", Router::base().id)];
         for (name, label) in levels {

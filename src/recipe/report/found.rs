@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Result;
 use crate::analysis::{adjusted_rand, agreement};
-use crate::eval::{EvalReport, EvalSpec, Group, Mean};
+use crate::eval::{EvalReport, EvalSpec, Group, Mean, ReportedTask};
 use crate::jobs::AnyReport;
 use crate::library::{Expert, Library};
-use crate::recipe::graph::{MadeLibrary, Making};
+use crate::recipe::graph::{Clustered, JOINT, MadeLibrary, Making};
 use crate::recipe::laid_out::LaidOut;
+use crate::recipe::methods::ONLY;
 use crate::train::{ClustersSpec, TrainReport};
 
 /// What is known of a library.
@@ -61,6 +62,8 @@ impl FoundLibrary {
 /// What is known of a number of clusters, over its seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundK {
+    /// Percent of the steps that one expert has made on all tasks before.
+    pub share: usize,
     /// The number.
     pub k: usize,
     /// How many seeds.
@@ -79,13 +82,28 @@ pub struct FoundK {
     pub scores: [Option<Mean>; 2],
 }
 
+/// A method on libraries that differ by their seeds alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OverSeeds {
+    /// The libraries' name without a seed, and the method.
+    pub method: String,
+    /// How many there are.
+    pub seeds: usize,
+    /// Over seeds, for each of [`Found::groups`].
+    pub scores: Vec<Option<Mean>>,
+    /// Over the tasks of each group: by how much the mean of the seeds is above that of joint experts; nothing for these.
+    pub above_joint: Vec<Option<Mean>>,
+}
+
 /// Everything.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// The libraries, in their order in the graph.
     pub libraries: Vec<FoundLibrary>,
-    /// By number of clusters.
+    /// By share of joint steps and number of clusters.
     pub by_k: Vec<FoundK>,
+    /// What there are several seeds of.
+    pub over_seeds: Vec<OverSeeds>,
     /// The evaluation.
     pub evaluation: Option<EvalReport>,
     /// The router whose scores stand beside k: the first that is asked of every library.
@@ -122,14 +140,17 @@ impl Found {
             }
             libraries.push(found);
         }
+        count_starts(&mut libraries);
         let evaluation = match laid.graph.evaluation {
             Some(at) => laid.report(at)?.get::<EvalSpec>().cloned(),
             None => None,
         };
         let (group, is_loss) = shown_group(evaluation.as_ref());
         let shown = evaluation.as_ref().and_then(|report| shown_router(report, &libraries));
-        let mut all = Self { libraries, by_k: Vec::new(), evaluation, shown, group, is_loss };
+        let (by_k, over_seeds) = (Vec::new(), Vec::new());
+        let mut all = Self { libraries, by_k, over_seeds, evaluation, shown, group, is_loss };
         all.by_k = all.over_k(&families_of(laid));
+        all.over_seeds = all.by_seeds();
         Ok(all)
     }
 
@@ -141,6 +162,14 @@ impl Found {
         *report.means.iter().find(is_it)?.scores.get(at)?
     }
 
+    /// All tasks, those seen and those held out, as far as there are some.
+    pub fn groups(&self) -> Vec<&Group> {
+        let means = self.evaluation.iter().flat_map(|report| &report.means);
+        means
+            .filter(|group| matches!(group.name.as_str(), Group::ALL | Group::SEEN | Group::HELD_OUT))
+            .collect()
+    }
+
     /// What is worth knowing of libraries, with their names; untrusted.
     pub fn warnings(&self) -> impl Iterator<Item = (&str, &str)> {
         self.libraries.iter().flat_map(|found| {
@@ -148,60 +177,51 @@ impl Found {
         })
     }
 
-    /// Random libraries that have the very clusters of a real one, with that one, of the same seed where there are
+    /// Random libraries that have the very clusters of a real one, with that one, made alike where there are
     /// several: they are no control.
     pub fn same_as_real(&self) -> Vec<(&FoundLibrary, &FoundLibrary)> {
         let mut same = Vec::new();
-        for random in
-            self.libraries.iter().filter(|found| matches!(found.library.making, Making::Random { .. }))
+        for random in self.libraries.iter().filter(|found| matches!(found.library.making, Making::Random(_)))
         {
             let is_it = |real: &&FoundLibrary| {
-                matches!(real.library.making, Making::Clusters { .. })
-                    && real.partition() == random.partition()
+                matches!(real.library.making, Making::Clusters(_)) && real.partition() == random.partition()
             };
-            let seed = |found: &FoundLibrary| match found.library.making {
-                Making::Clusters { seed, .. } | Making::Random { seed, .. } => Some(seed),
-                Making::Private | Making::Joint => None,
-            };
+            let alike = |found: &FoundLibrary| found.library.making.clustered();
             let all = || self.libraries.iter().filter(is_it);
-            let real = all().find(|real| seed(real) == seed(random)).or_else(|| all().next());
+            let real = all().find(|real| alike(real) == alike(random)).or_else(|| all().next());
             same.extend(real.filter(|_| !random.clusters.is_empty()).map(|real| (random, real)));
         }
         same
     }
 
-    /// The libraries of clusters, or of random ones, of this size.
-    fn having(&self, wanted: usize, random: bool) -> Vec<&FoundLibrary> {
+    /// The libraries of clusters, or of random ones, of this share and size.
+    fn having(&self, wanted: (usize, usize), random: bool) -> Vec<&FoundLibrary> {
         let is_it = |found: &&FoundLibrary| match found.library.making {
-            Making::Clusters { k, .. } => !random && k == wanted,
-            Making::Random { k, .. } => random && k == wanted,
+            Making::Clusters(Clustered { k, share, .. }) => !random && (share, k) == wanted,
+            Making::Random(Clustered { k, share, .. }) => random && (share, k) == wanted,
             _ => false,
         };
         self.libraries.iter().filter(is_it).collect()
     }
 
     fn over_k(&self, families: &BTreeMap<&str, &str>) -> Vec<FoundK> {
-        let mut sizes: Vec<usize> = self
-            .libraries
-            .iter()
-            .filter_map(|found| match found.library.making {
-                Making::Clusters { k, .. } => Some(k),
-                _ => None,
-            })
-            .collect();
-        sizes.sort_unstable();
-        sizes.dedup();
-        sizes.into_iter().map(|k| self.one_k(k, families)).collect()
+        let of = |found: &FoundLibrary| match found.library.making {
+            Making::Clusters(Clustered { k, share, .. }) => Some((share, k)),
+            _ => None,
+        };
+        let sizes: BTreeSet<(usize, usize)> = self.libraries.iter().filter_map(of).collect();
+        sizes.into_iter().map(|wanted| self.one_k(wanted, families)).collect()
     }
 
-    fn one_k(&self, k: usize, families: &BTreeMap<&str, &str>) -> FoundK {
-        let own = self.having(k, false);
+    fn one_k(&self, wanted: (usize, usize), families: &BTreeMap<&str, &str>) -> FoundK {
+        let own = self.having(wanted, false);
         let mean = |values: Vec<f64>| Mean::of(&values);
-        let losses = |random| mean(self.having(k, random).iter().filter_map(|found| found.loss()).collect());
+        let losses =
+            |random| mean(self.having(wanted, random).iter().filter_map(|found| found.loss()).collect());
         let scores = |random: bool| {
             let router = self.shown.as_ref()?;
             let of = |found: &&FoundLibrary| self.score(&format!("{}/{router}", found.library.name));
-            let all: Vec<Mean> = self.having(k, random).iter().filter_map(of).collect();
+            let all: Vec<Mean> = self.having(wanted, random).iter().filter_map(of).collect();
             match all.as_slice() {
                 // Over tasks, where there is one seed only.
                 [one] => Some(*one),
@@ -221,7 +241,8 @@ impl Found {
             agreement(labels, names.iter().map(|name| families.get(name.as_str())))
         });
         FoundK {
-            k,
+            share: wanted.0,
+            k: wanted.1,
             seeds: own.len(),
             clusters: own.iter().map(|found| found.clusters.len()).min().unwrap_or(0),
             silhouette: mean(own.iter().filter_map(|found| found.silhouette).collect()),
@@ -230,6 +251,75 @@ impl Found {
             losses: [losses(false), losses(true)],
             scores: [scores(false), scores(true)],
         }
+    }
+
+    /// What there are several seeds of, in the order of the methods.
+    fn by_seeds(&self) -> Vec<OverSeeds> {
+        let Some(report) = &self.evaluation else { return Vec::new() };
+        // Columns of the report by the method without a seed.
+        let mut columns: Vec<(String, Vec<usize>)> = Vec::new();
+        for (at, label) in report.methods.iter().enumerate() {
+            let Some((name, method)) = label.split_once('/') else { continue };
+            let Some(found) = self.libraries.iter().find(|found| found.library.name == name) else {
+                continue;
+            };
+            let label = format!("{}/{method}", found.library.making.stem());
+            match columns.iter_mut().find(|(known, _)| *known == label) {
+                Some((_, columns)) => columns.push(at),
+                None => columns.push((label, vec![at])),
+            }
+        }
+        let joint = format!("{JOINT}/{ONLY}");
+        let joint = columns.iter().find(|(label, _)| *label == joint).map(|(_, columns)| columns.clone());
+        let several = columns.iter().filter(|(_, columns)| columns.len() > 1);
+        several.map(|(label, columns)| self.over_columns(report, label, columns, joint.as_deref())).collect()
+    }
+
+    fn over_columns(
+        &self,
+        report: &EvalReport,
+        label: &str,
+        columns: &[usize],
+        joint: Option<&[usize]>,
+    ) -> OverSeeds {
+        let score = |group: &Group| {
+            let all: Option<Vec<f64>> = columns.iter().map(|&at| Some(group.scores[at]?.score)).collect();
+            Mean::of(&all?)
+        };
+        let of_task = |task: usize, columns: &[usize]| {
+            let all: Option<Vec<f64>> =
+                columns.iter().map(|&at| Some(report.scores[task][at]?.score)).collect();
+            Mean::of(&all?).map(|mean| mean.score)
+        };
+        let above = |group: &Group| {
+            let joint = joint.filter(|joint| *joint != columns)?;
+            let is_in = |task: &&usize| {
+                let ReportedTask { held_out, again, metric, .. } = &report.tasks[**task];
+                let here = group.name == Group::ALL || group.name == Group::of_task(*held_out);
+                here && !again && metric.is_loss() == group.is_loss
+            };
+            let tasks: Vec<usize> = (0..report.tasks.len()).filter(|task| is_in(&task)).collect();
+            let each: Option<Vec<f64>> =
+                tasks.iter().map(|&task| Some(of_task(task, columns)? - of_task(task, joint)?)).collect();
+            Mean::of(&each?)
+        };
+        OverSeeds {
+            method: label.into(),
+            seeds: columns.len(),
+            scores: self.groups().into_iter().map(score).collect(),
+            above_joint: self.groups().into_iter().map(above).collect(),
+        }
+    }
+}
+
+/// Counts what the experts of clusters began with as theirs.
+fn count_starts(libraries: &mut [FoundLibrary]) {
+    let starts: Vec<(Making, usize)> =
+        libraries.iter().map(|found| (found.library.making, found.trained)).collect();
+    for found in libraries {
+        let Some(Clustered { share, seed, .. }) = found.library.making.clustered() else { continue };
+        let start = starts.iter().find(|(making, _)| *making == Making::Start { share, seed });
+        found.trained += start.map_or(0, |(_, trained)| *trained);
     }
 }
 
@@ -256,7 +346,7 @@ fn shown_group(report: Option<&EvalReport>) -> (String, bool) {
 fn shown_router(report: &EvalReport, libraries: &[FoundLibrary]) -> Option<String> {
     let is_asked = |method: &&String| {
         libraries.iter().any(|found| {
-            matches!(found.library.making, Making::Clusters { .. })
+            matches!(found.library.making, Making::Clusters(_))
                 && report.methods.contains(&format!("{}/{method}", found.library.name))
         })
     };
@@ -300,6 +390,7 @@ mod tests {
 
     #[test]
     fn random_clusters_that_are_the_real_ones_are_found() {
+        let made = |seed| Clustered { k: 2, share: 0, seed };
         let library = |name: &str, making, clusters: &[&[&str]]| FoundLibrary {
             library: MadeLibrary { name: name.into(), path: name.into(), making, given: false },
             experts: 0,
@@ -316,33 +407,111 @@ mod tests {
         let found = Found {
             libraries: vec![
                 library("private", Making::Private, &[]),
-                library("mbc", Making::Clusters { k: 2, seed: 1 }, &[&["a", "b"], &["c"]]),
-                library("random-1", Making::Random { k: 2, seed: 1 }, &[&["c"], &["b", "a"]]),
-                library("random-2", Making::Random { k: 2, seed: 2 }, &[&["a", "c"], &["b"]]),
+                library("mbc", Making::Clusters(made(1)), &[&["a", "b"], &["c"]]),
+                library("random-1", Making::Random(made(1)), &[&["c"], &["b", "a"]]),
+                library("random-2", Making::Random(made(2)), &[&["a", "c"], &["b"]]),
             ],
             by_k: Vec::new(),
+            over_seeds: Vec::new(),
             evaluation: None,
             shown: None,
             group: "all".into(),
             is_loss: false,
         };
         assert_eq!(named(&found), [("random-1".to_string(), "mbc".to_string())]);
-        let row = found.one_k(2, &BTreeMap::new());
+        let row = found.one_k((0, 2), &BTreeMap::new());
         assert_eq!((row.clusters, row.stability), (2, None));
 
         // All in one cluster: each is named with that of its seed, and nothing is stable.
         let one: &[&[&str]] = &[&["a", "b", "c"]];
         let libraries = [1, 2].into_iter().flat_map(|seed| {
             [
-                library(&format!("mbc-{seed}"), Making::Clusters { k: 2, seed }, one),
-                library(&format!("random-{seed}"), Making::Random { k: 2, seed }, one),
+                library(&format!("mbc-{seed}"), Making::Clusters(made(seed)), one),
+                library(&format!("random-{seed}"), Making::Random(made(seed)), one),
             ]
         });
         let found = Found { libraries: libraries.collect(), ..found };
         let expected = [("random-1", "mbc-1"), ("random-2", "mbc-2")];
         assert_eq!(named(&found), expected.map(|(one, other)| (one.to_string(), other.to_string())));
         let families = BTreeMap::from([("a", "x"), ("b", "x"), ("c", "y")]);
-        let row = found.one_k(2, &families);
+        let row = found.one_k((0, 2), &families);
         assert_eq!((row.clusters, row.seeds, row.stability, row.families), (1, 2, None, None));
+    }
+
+    #[test]
+    fn seeds_are_averaged_before_they_are_compared_with_joint_experts() {
+        let clustered = |seed| Making::Clusters(Clustered { k: 2, share: 50, seed });
+        let library = |name: &str, making, trained| FoundLibrary {
+            library: MadeLibrary { name: name.into(), path: name.into(), making, given: false },
+            experts: 0,
+            trained,
+            losses: Vec::new(),
+            silhouette: None,
+            clusters: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let mut libraries = vec![
+            library("joint", Making::Joint { seed: 1 }, 40),
+            library("joint-s2", Making::Joint { seed: 2 }, 40),
+            library("start-j50-s1", Making::Start { share: 50, seed: 1 }, 16),
+            library("start-j50-s2", Making::Start { share: 50, seed: 2 }, 18),
+            library("mbc-k2-j50-s1", clustered(1), 24),
+            library("mbc-k2-j50-s2", clustered(2), 24),
+        ];
+        count_starts(&mut libraries);
+        let trained: Vec<usize> = libraries.iter().map(|found| found.trained).collect();
+        assert_eq!(trained, [40, 40, 16, 18, 40, 42]);
+
+        let task = |name: &str, again| ReportedTask {
+            task: name.into(),
+            family: String::new(),
+            held_out: true,
+            items: 10,
+            shots: 0,
+            again,
+            metric: "accuracy".parse().unwrap(),
+        };
+        let row = |scores: [f64; 5]| -> Vec<Option<Mean>> {
+            scores.into_iter().map(|score| Some(Mean { score, stderr: None })).collect()
+        };
+        let methods =
+            ["base", "joint/uniform", "joint-s2/uniform", "mbc-k2-j50-s1/arrow", "mbc-k2-j50-s2/arrow"];
+        let evaluation = EvalReport {
+            methods: methods.map(String::from).to_vec(),
+            tasks: vec![task("a", false), task("b", false), task("b", true)],
+            scores: vec![
+                row([0.0, 0.2, 0.4, 0.5, 0.7]),
+                row([0.0, 0.6, 0.6, 0.4, 0.6]),
+                row([0.0, 0.0, 0.0, 1.0, 1.0]),
+            ],
+            means: vec![Group {
+                name: Group::HELD_OUT.into(),
+                is_loss: false,
+                tasks: 2,
+                scores: row([0.0, 0.4, 0.5, 0.45, 0.65]),
+            }],
+            ..EvalReport::default()
+        };
+        let found = Found {
+            libraries,
+            by_k: Vec::new(),
+            over_seeds: Vec::new(),
+            evaluation: Some(evaluation),
+            shown: None,
+            group: "held out".into(),
+            is_loss: false,
+        };
+        let rows = found.by_seeds();
+        let methods: Vec<(&str, usize)> = rows.iter().map(|row| (row.method.as_str(), row.seeds)).collect();
+        assert_eq!(methods, [("joint/uniform", 2), ("mbc-k2-j50/arrow", 2)]);
+        let rounded = |mean: Option<Mean>| {
+            mean.map(|mean| ((mean.score * 1e6).round() / 1e6, mean.stderr.map(|e| (e * 1e6).round() / 1e6)))
+        };
+        // Of 0.4 and 0.5, and of 0.45 and 0.65: half the distance of both.
+        assert_eq!(rounded(rows[0].scores[0]), Some((0.45, Some(0.05))));
+        assert_eq!(rounded(rows[1].scores[0]), Some((0.55, Some(0.1))));
+        assert_eq!(rows[0].above_joint, [None]);
+        // By task 0.6 less 0.3, and 0.5 less 0.6; the task that comes once more counts once.
+        assert_eq!(rounded(rows[1].above_joint[0]), Some((0.1, Some(0.2))));
     }
 }

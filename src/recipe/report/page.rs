@@ -29,9 +29,10 @@ fn exactly(value: Option<f64>) -> String {
 fn kind(found: &FoundLibrary) -> &'static str {
     match found.library.making {
         Making::Private => "private",
-        Making::Joint => "joint",
-        Making::Clusters { .. } => "clusters",
-        Making::Random { .. } => "random",
+        Making::Joint { .. } => "joint",
+        Making::Start { .. } => "start",
+        Making::Clusters(_) => "clusters",
+        Making::Random(_) => "random",
     }
 }
 
@@ -72,13 +73,14 @@ pub(super) fn clusters_csv(found: &Found) -> String {
 /// A line per number of clusters.
 pub(super) fn k_csv(found: &Found) -> String {
     let mut out = String::from(
-        "k,seeds,clusters,silhouette,stability,agreement_with_families,validation_loss,validation_loss_random,score,score_stderr,\
+        "joint_share,k,seeds,clusters,silhouette,stability,agreement_with_families,validation_loss,validation_loss_random,score,score_stderr,\
          score_random,score_random_stderr\n",
     );
     let score = |mean: Option<Mean>| exactly(mean.map(|mean| mean.score));
     let error = |mean: Option<Mean>| exactly(mean.and_then(|mean| mean.stderr));
     for row in &found.by_k {
         let fields = [
+            row.share.to_string(),
             row.k.to_string(),
             row.seeds.to_string(),
             row.clusters.to_string(),
@@ -139,7 +141,14 @@ fn libraries(out: &mut String, found: &Found) {
             plain(library.silhouette),
         );
     }
-    out.push_str("\nExamples count as often as they were trained on. Every library saw the same tasks.\n\n");
+    out.push_str("\nExamples count as often as they were trained on. Every library saw the same tasks.");
+    if found.libraries.iter().any(|found| matches!(found.library.making, Making::Start { .. })) {
+        out.push_str(
+            " The experts of clusters with j50 in their name begin with one that learned all tasks for 50 % of the steps, \
+             whose examples are counted in; so with other numbers.",
+        );
+    }
+    out.push_str("\n\n");
     for (random, real) in found.same_as_real() {
         let why = match random.clusters.len() {
             1 => "all experts are in one cluster",
@@ -158,17 +167,11 @@ fn libraries(out: &mut String, found: &Found) {
 }
 
 fn scores(out: &mut String, found: &Found, report: &EvalReport) {
-    let groups: Vec<&Group> = report
-        .means
-        .iter()
-        .filter(|group| matches!(group.name.as_str(), Group::ALL | Group::SEEN | Group::HELD_OUT))
-        .collect();
+    let groups = found.groups();
     if groups.is_empty() {
         return;
     }
-    let loss = |group: &Group| if group.is_loss { ", loss" } else { "" };
-    let heads: Vec<String> =
-        groups.iter().map(|group| format!("{}{} ({})", group.name, loss(group), group.tasks)).collect();
+    let heads: Vec<String> = groups.iter().copied().map(heading).collect();
     let how = [report.shots(), report.items()].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let _ = writeln!(
         out,
@@ -186,6 +189,7 @@ fn scores(out: &mut String, found: &Found, report: &EvalReport) {
         let _ = writeln!(out, "| {} | {} |", markdown_cell(method), cells.join(" | "));
     }
     out.push('\n');
+    over_seeds(out, found);
     let of_groups: Vec<_> =
         report.differences.iter().filter(|row| row.group.as_deref() == Some(found.group.as_str())).collect();
     if let Some(first) = of_groups.first() {
@@ -234,13 +238,46 @@ fn scores(out: &mut String, found: &Found, report: &EvalReport) {
     }
 }
 
+fn heading(group: &Group) -> String {
+    format!("{}{} ({})", group.name, if group.is_loss { ", loss" } else { "" }, group.tasks)
+}
+
+/// The scores of libraries that differ by their seeds alone.
+fn over_seeds(out: &mut String, found: &Found) {
+    if found.over_seeds.is_empty() {
+        return;
+    }
+    let groups = found.groups();
+    let heads = groups.iter().copied().map(heading);
+    let above = groups.iter().map(|group| format!("{}, above joint", group.name));
+    let heads: Vec<String> = heads.chain(above).collect();
+    let _ = writeln!(
+        out,
+        "Means over seeds, with standard errors over these; and by how much they are above joint experts, with standard errors \
+         over tasks:\n\n| method | seeds | {} |\n|---|---:|{}",
+        heads.join(" | "),
+        "---:|".repeat(heads.len())
+    );
+    for row in &found.over_seeds {
+        let cell = |(mean, group): (&Option<Mean>, &&Group)| with_error(*mean, group.is_loss);
+        let cells: Vec<String> = [&row.scores, &row.above_joint]
+            .into_iter()
+            .flat_map(|means| means.iter().zip(&groups).map(cell))
+            .collect();
+        let _ = writeln!(out, "| {} | {} | {} |", markdown_cell(&row.method), row.seeds, cells.join(" | "));
+    }
+    out.push('\n');
+}
+
 fn over_k(out: &mut String, found: &Found) {
     if found.by_k.is_empty() {
         return;
     }
     let shown =
         found.shown.as_ref().map(|router| format!("{} on {} tasks", markdown_cell(router), found.group));
-    let mut heads = vec![
+    let is_shared = found.by_k.iter().any(|row| row.share > 0);
+    let mut heads = if is_shared { vec!["joint share %"] } else { Vec::new() };
+    heads.extend([
         "k",
         "seeds",
         "clusters",
@@ -249,7 +286,7 @@ fn over_k(out: &mut String, found: &Found) {
         "agreement with families",
         "loss",
         "loss, random",
-    ];
+    ]);
     let scored =
         [shown.clone().unwrap_or_default(), format!("{}, random", shown.clone().unwrap_or_default())];
     if shown.is_some() {
@@ -258,7 +295,8 @@ fn over_k(out: &mut String, found: &Found) {
     let _ =
         writeln!(out, "## Number of clusters\n\n| {} |\n|{}", heads.join(" | "), "---:|".repeat(heads.len()));
     for row in &found.by_k {
-        let mut cells = vec![
+        let mut cells = if is_shared { vec![row.share.to_string()] } else { Vec::new() };
+        cells.extend([
             row.k.to_string(),
             row.seeds.to_string(),
             row.clusters.to_string(),
@@ -267,7 +305,7 @@ fn over_k(out: &mut String, found: &Found) {
             plain(row.families),
             with_error(row.losses[0], true),
             with_error(row.losses[1], true),
-        ];
+        ]);
         if shown.is_some() {
             cells.extend(row.scores.map(|mean| with_error(mean, found.is_loss)));
         }
@@ -281,11 +319,8 @@ fn over_k(out: &mut String, found: &Found) {
 }
 
 fn clusters(out: &mut String, found: &Found) {
-    let clustered: Vec<&FoundLibrary> = found
-        .libraries
-        .iter()
-        .filter(|found| matches!(found.library.making, Making::Clusters { .. }))
-        .collect();
+    let clustered: Vec<&FoundLibrary> =
+        found.libraries.iter().filter(|found| matches!(found.library.making, Making::Clusters(_))).collect();
     // The rest is in the table beside the page.
     let Some(first) = clustered.first() else { return };
     let _ = writeln!(out, "## Clusters of {}\n", markdown_cell(&first.library.name));
