@@ -33,6 +33,9 @@ pub struct SweepKArgs {
     /// Number of seeds, each of which makes a library for every k
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub seeds: u64,
+    /// Percent of each task's steps that one expert makes on all tasks, with which those of the clusters then begin: a list
+    #[arg(long, value_name = "PERCENTS", default_value = "0")]
+    pub joint_shares: String,
     /// Task folder, or folder of such, to ask, too: those that no expert was trained on count as held out
     #[arg(long, value_name = "DIR")]
     pub tasks: Vec<PathBuf>,
@@ -104,7 +107,8 @@ fn recipe_of(args: &SweepKArgs, library: &Library) -> Result<String> {
     table.insert("training".into(), Value::Table(training_of(library)));
     table.insert("private".into(), section(vec![("library", whole(&library.root)?)]));
     let seeds = format!("{SEED}..{}", SEED + args.seeds - 1);
-    table.insert("clusters".into(), section(vec![("k", numbers(&args.k)), ("seeds", numbers(&seeds))]));
+    let clusters = [("k", args.k.as_str()), ("seeds", &seeds), ("joint_shares", &args.joint_shares)];
+    table.insert("clusters".into(), section(clusters.map(|(id, text)| (id, numbers(text))).to_vec()));
     if !args.tasks.is_empty() {
         let methods = args.methods.split(',').map(|method| Value::String(method.trim().into())).collect();
         let scoring = Value::String(Scoring::default().to_string());

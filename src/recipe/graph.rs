@@ -21,9 +21,9 @@ use crate::{Error, Result};
 
 /// Name and folder of the library with an expert for each task.
 pub(super) const PRIVATE: &str = "private";
-/// The same of that with one expert, and of that expert.
+/// The same of that with one expert, and of that expert; those of other seeds begin with it.
 pub(super) const JOINT: &str = "joint";
-/// Name of an expert with which those of clusters begin; that of its folder begins with it.
+/// With this begin the names of libraries with one expert with which those of clusters begin, and of that expert.
 const START: &str = "start";
 
 /// What a library is made of.
@@ -229,23 +229,23 @@ impl Building<'_> {
         }
         let given = &self.recipe.clusters;
         let training = self.recipe.training.clone();
-        self.on_all(JOINT.into(), Making::Joint { seed: training.seed }, JOINT, training.clone());
+        self.on_all(JOINT.into(), Making::Joint { seed: training.seed }, training.clone());
         // As many as there are of the libraries that are compared with it.
         let seeds = if given.k.is_empty() { Vec::new() } else { numbers(&given.seeds).unwrap_or_default() };
         for &seed in seeds.iter().skip(1).filter(|&&seed| seed != training.seed) {
             let making = Making::Joint { seed };
-            self.on_all(making.name(), making, JOINT, TrainSpec { seed, ..training.clone() });
+            self.on_all(making.name(), making, TrainSpec { seed, ..training.clone() });
         }
     }
 
-    /// A library with one expert for all tasks, trained as `training` says of each; its place.
-    fn on_all(&mut self, name: String, making: Making, expert: &str, training: TrainSpec) -> usize {
+    /// A library with one expert of its name for all tasks, trained as `training` says of each; its place.
+    fn on_all(&mut self, name: String, making: Making, training: TrainSpec) -> usize {
         let library = self.library(name.clone(), making);
         let own: Vec<&Task> = self.tasks.train.iter().collect();
         let spec = TrainSpec {
             library: self.graph.libraries[library].path.clone(),
             data: own.iter().map(|task| task.path.clone()).collect(),
-            name: expert.into(),
+            name: name.clone(),
             max_steps: training.max_steps.map(|steps| steps.saturating_mul(own.len())),
             ..training.clone()
         };
@@ -281,8 +281,8 @@ impl Building<'_> {
                     })?;
                     let start = self.start(share, before);
                     after.extend(self.graph.makers(start));
-                    let init = self.graph.libraries[start].path.join(START);
-                    TrainSpec { init: Some(init), ..behind }
+                    let MadeLibrary { path, name, .. } = &self.graph.libraries[start];
+                    TrainSpec { init: Some(path.join(name)), ..behind }
                 }
             };
             for random in [false, true] {
@@ -314,7 +314,7 @@ impl Building<'_> {
     fn start(&mut self, share: usize, training: TrainSpec) -> usize {
         let making = Making::Start { share, seed: training.seed };
         let known = self.graph.libraries.iter().position(|library| library.making == making);
-        known.unwrap_or_else(|| self.on_all(making.name(), making, START, training))
+        known.unwrap_or_else(|| self.on_all(making.name(), making, training))
     }
 
     fn evaluation(&mut self) -> Result<()> {

@@ -146,7 +146,7 @@ fn experts_of_clusters_begin_with_what_one_has_learned_of_all_tasks() {
     assert_eq!((first.max_steps, first.seed), (Some(3 * 2), 2));
     assert_eq!(
         (rest.max_steps, rest.seed, rest.init.clone()),
-        (Some(3), 2, Some(root.join("start-j40-s2/start")))
+        (Some(3), 2, Some(root.join("start-j40-s2/start-j40-s2")))
     );
     // Together as many examples as the other libraries.
     assert_eq!((all.nodes[start].trained, all.nodes[clusters].trained), (12, 18));

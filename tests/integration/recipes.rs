@@ -238,12 +238,17 @@ fn libraries_of_clusters_can_begin_with_what_one_expert_has_learned_of_all_tasks
     ] {
         assert!(page.contains(part), "{part}:\n{page}");
     }
+    let table = std::fs::read_to_string(out.join("report/seeds.csv")).unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("mbc-k2-j50/uniform,2,")).collect();
+    assert_eq!(rows.len(), 3, "{table}");
+    // One task is held out, which has no error over tasks.
+    assert!(rows[2].starts_with("mbc-k2-j50/uniform,2,held out,false,0,0,0,"), "{table}");
     // An expert of one task has seen the others, and says so.
     let library = Library::open(&out.join("mbc-k2-j50-s42")).unwrap();
     for expert in &library.experts {
         let provenance = expert.provenance.as_ref().unwrap();
         assert_eq!(provenance.seen_before.len(), 1 + 3, "{}", expert.name);
-        assert!(provenance.settings["init"].as_str().unwrap().ends_with("start-j50-s42/start"));
+        assert!(provenance.settings["init"].as_str().unwrap().ends_with("/start-j50-s42/start-j50-s42"));
     }
 }
 

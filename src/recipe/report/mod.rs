@@ -49,6 +49,9 @@ pub fn write_report(laid: &LaidOut, cancel: &Cancel) -> Result<Written> {
         write("clusters.csv", &page::clusters_csv(&found))?;
         write("k.csv", &page::k_csv(&found))?;
     }
+    if !found.over_seeds.is_empty() {
+        write("seeds.csv", &page::seeds_csv(&found))?;
+    }
     if let Some(report) = &found.evaluation {
         for format in EvalReport::FORMATS {
             if let Content::Text(text) = format.content {

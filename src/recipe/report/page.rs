@@ -73,14 +73,13 @@ pub(super) fn clusters_csv(found: &Found) -> String {
 /// A line per number of clusters.
 pub(super) fn k_csv(found: &Found) -> String {
     let mut out = String::from(
-        "joint_share,k,seeds,clusters,silhouette,stability,agreement_with_families,validation_loss,validation_loss_random,score,score_stderr,\
-         score_random,score_random_stderr\n",
+        "k,seeds,clusters,silhouette,stability,agreement_with_families,validation_loss,validation_loss_random,score,score_stderr,\
+         score_random,score_random_stderr,joint_share\n",
     );
     let score = |mean: Option<Mean>| exactly(mean.map(|mean| mean.score));
     let error = |mean: Option<Mean>| exactly(mean.and_then(|mean| mean.stderr));
     for row in &found.by_k {
         let fields = [
-            row.share.to_string(),
             row.k.to_string(),
             row.seeds.to_string(),
             row.clusters.to_string(),
@@ -93,8 +92,27 @@ pub(super) fn k_csv(found: &Found) -> String {
             error(row.scores[0]),
             score(row.scores[1]),
             error(row.scores[1]),
+            row.share.to_string(),
         ];
         let _ = writeln!(out, "{}", fields.join(","));
+    }
+    out
+}
+
+/// A line per method and group of what there are several seeds of.
+pub(super) fn seeds_csv(found: &Found) -> String {
+    let mut out =
+        String::from("method,seeds,group,is_loss,score,score_stderr,above_joint,above_joint_stderr\n");
+    let fields = |mean: Option<Mean>| {
+        [exactly(mean.map(|mean| mean.score)), exactly(mean.and_then(|mean| mean.stderr))].join(",")
+    };
+    for row in &found.over_seeds {
+        for ((group, score), above) in found.groups().iter().zip(&row.scores).zip(&row.above_joint) {
+            let Group { name, is_loss, .. } = group;
+            let [score, above] = [*score, *above].map(fields);
+            let _ =
+                writeln!(out, "{},{},{name},{is_loss},{score},{above}", csv_field(&row.method), row.seeds);
+        }
     }
     out
 }
