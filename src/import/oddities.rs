@@ -1,6 +1,6 @@
 //! What is odd about a source: what a person should hear of it beside what was written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::plan::FilePlan;
 use super::sample::Kept;
@@ -12,6 +12,8 @@ use crate::text::{counted, short};
 
 /// Most warnings of one kind.
 pub(super) const MAX_WARNINGS: usize = 10;
+/// Most names of what is left out of turns that are remembered.
+pub(super) const MAX_LEFT_OUT: usize = 100;
 /// Tasks from which on it is odd that each has hardly a row.
 const MANY_TASKS: usize = 20;
 
@@ -36,11 +38,12 @@ pub(super) fn empty_files(plans: &[FilePlan], rows: &HashSet<*const FilePlan>) -
         .collect()
 }
 
-/// Columns that no file's plan reads, each once.
-pub(super) fn unread(plans: &[FilePlan]) -> Vec<String> {
+/// Columns that no file's plan reads, each once, and what of turns is left out.
+pub(super) fn unread(plans: &[FilePlan], of_turns: BTreeSet<String>) -> Vec<String> {
     let mut names: Vec<String> = plans.iter().flat_map(|plan| &plan.unread).cloned().collect();
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
+    names.extend(of_turns.into_iter().map(|name| format!("{name} of turns")));
     names
 }
 

@@ -1,6 +1,7 @@
 //! One example of a task, as it is written.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -22,6 +23,9 @@ pub struct Record<'a> {
     /// Index of the right choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<usize>,
+    /// What of its turns is not written, each once; untrusted.
+    #[serde(skip)]
+    pub left_out: BTreeSet<String>,
 }
 
 /// Why a row is no example.

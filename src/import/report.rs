@@ -34,7 +34,7 @@ pub struct ImportReport {
     pub dropped: Counts,
     /// Every task.
     pub tasks: Vec<TaskReport>,
-    /// Columns of which nothing is written.
+    /// Columns, and parts of turns, of which nothing is written.
     pub unread: Vec<String>,
     /// What is odd about the source.
     pub warnings: Vec<String>,

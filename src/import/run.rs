@@ -1,12 +1,12 @@
 //! The import itself: two passes over the rows, then the folders.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::answers::read_answers;
 use super::labels::Labels;
 use super::layouts::{Found, find};
 use super::names::clean;
-use super::oddities::{Given, MAX_WARNINGS, empty_files, first_few, rows_as_tasks, unread};
+use super::oddities::{Given, MAX_LEFT_OUT, MAX_WARNINGS, empty_files, first_few, rows_as_tasks, unread};
 use super::plan::{FilePlan, plan};
 use super::record::{Key, Mixer, Record};
 use super::report::{Counts, Example, ImportReport, TaskReport};
@@ -93,7 +93,7 @@ pub fn import(
         files: plans.len(),
         rows,
         filtered: rows - first.seen,
-        unread: unread(&plans),
+        unread: unread(&plans, first.left_out),
         warnings,
         ..ImportReport::default()
     };
@@ -165,6 +165,8 @@ struct FirstPass<'s> {
     /// Of identifiers: what was said under them, and where.
     ids: HashMap<u64, (Key, String)>,
     repeated: usize,
+    /// What of turns is not written.
+    left_out: BTreeSet<String>,
     warnings: Vec<String>,
 }
 
@@ -211,6 +213,7 @@ impl<'s> FirstPass<'s> {
             seen: 0,
             ids: HashMap::new(),
             repeated: 0,
+            left_out: BTreeSet::new(),
             warnings: Vec::new(),
         })
     }
@@ -226,6 +229,10 @@ impl<'s> FirstPass<'s> {
         let at = task.rows;
         task.rows += 1;
         let Ok(record) = &row.record else { return Ok(()) };
+        // Rows may have any number of names.
+        let new = record.left_out.iter().filter(|name| !self.left_out.contains(*name));
+        let new: Vec<String> = new.take(MAX_LEFT_OUT.saturating_sub(self.left_out.len())).cloned().collect();
+        self.left_out.extend(new);
         let key = Key::of(record, self.spec.seed);
         let split = match numbered {
             Some(rule) if is_under(at, self.spec.caps.rows) => rule(at),

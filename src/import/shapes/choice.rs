@@ -43,7 +43,7 @@ pub(super) fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Pro
         output: Cow::Owned(output),
         choices,
         answer: Some(answer),
-        references: Vec::new(),
+        ..Record::default()
     })
 }
 

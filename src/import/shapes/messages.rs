@@ -30,6 +30,10 @@ pub(super) const SHAREGPT: Shape = Shape {
 /// Longest conversation, in turns.
 const MAX_TURNS: usize = 10_000;
 
+/// What of a turn is written, decides whether it is, or says by a number which call is meant.
+const READ: [&str; 9] =
+    ["role", "from", "content", "value", "tool_calls", "function_call", "weight", "id", "tool_call_id"];
+
 /// What speakers are called. OpenAI's developers say what systems said before.
 const SPEAKERS: [(&[&str], Speaker); 4] = [
     (&["system", "developer"], Speaker::System),
@@ -93,6 +97,7 @@ fn conversation<'a>(roles: &mut Roles<'_, '_, 'a>, values: &[Value]) -> Result<R
         return Err(Problem::bad(format!("has {} turns, at most {MAX_TURNS} make sense", values.len())));
     }
     let mut turns = values.iter().map(turn).collect::<Result<Vec<_>, _>>()?;
+    let left_out = values.iter().flat_map(left_out).cloned().collect();
     let Some(last) = turns.iter().rposition(|turn| turn.speaker == Speaker::Assistant && turn.is_learnt)
     else {
         return Err(Problem::Empty);
@@ -116,8 +121,16 @@ fn conversation<'a>(roles: &mut Roles<'_, '_, 'a>, values: &[Value]) -> Result<R
     Ok(Record {
         instruction: Cow::Owned(parts.join("\n\n")),
         output: Cow::Owned(output),
+        left_out,
         ..Record::default()
     })
+}
+
+/// The parts of a turn that say something and are not written, such as how the answer was thought of.
+fn left_out(turn: &Value) -> impl Iterator<Item = &String> {
+    let says = |value: &Value| !matches!(value, Value::Null) && value.as_str() != Some("");
+    let is_left = move |(name, value): &(&String, &Value)| !READ.contains(&name.as_str()) && says(value);
+    turn.as_object().into_iter().flatten().filter(is_left).map(|(name, _)| name)
 }
 
 /// A turn of a longer conversation.

@@ -310,7 +310,7 @@ fn turns_keep_their_speakers_and_calls_of_tools() {
             {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{\"in\":\"Bern\"}"}}
         ]},
         {"role": "tool", "content": "rain"},
-        {"role": "assistant", "content": "It rains."},
+        {"role": "assistant", "content": "It rains.", "reasoning_content": "Rain falls.", "refusal": null},
     ]);
     let desk = Desk::new();
     let row = json!({"messages": turns, "tools": [], "history": "h"}).to_string();
@@ -321,7 +321,7 @@ fn turns_keep_their_speakers_and_calls_of_tools() {
     assert_eq!(desk.lines("t/t", "train")[0], expected);
     let mut unread = report.unread;
     unread.sort();
-    assert_eq!(unread, ["history", "tools"]);
+    assert_eq!(unread, ["history", "reasoning_content of turns", "tools"]);
     // A turn that is not to be learnt is no answer.
     let desk = Desk::new();
     let turns = json!([
