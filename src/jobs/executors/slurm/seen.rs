@@ -13,6 +13,9 @@ use crate::outside::own;
 /// Largest file that is read.
 const MAX_SEEN: u64 = 1 << 16;
 
+/// Jobs of which a process remembers it; more begin anew.
+const MOST_KEPT: usize = 100_000;
+
 /// What was seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Seen {
@@ -48,6 +51,9 @@ pub fn keep(job: &Path, handle: &Handle, life: &Life) {
     }
     let text = serde_json::to_vec(&seen).unwrap_or_default();
     let written = read(&path).as_ref() == Some(&seen) || own::replace_unsynced(&path, &text).is_ok();
+    if kept.len() >= MOST_KEPT {
+        kept.clear();
+    }
     kept.insert(job.to_path_buf(), (seen, written));
 }
 
