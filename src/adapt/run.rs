@@ -17,8 +17,8 @@ use super::work::{Work, made_before};
 use crate::catalog::Catalog;
 use crate::eval::Method;
 use crate::library::{
-    AdaptedFrom, Expert, LayerSizes, Library, NewAdapterConfig, Provenance, check_new_name, state_dir,
-    write_adapter,
+    AdaptedFrom, Expert, LayerSizes, Library, NewAdapterConfig, Provenance, SeenTask, check_new_name,
+    state_dir, write_adapter,
 };
 use crate::model::{LoadOptions, base_shape};
 use crate::outside::{hex, own};
@@ -50,6 +50,8 @@ impl Pair {
 /// What a pair begins with, once that is known.
 struct Begun {
     from: AdaptedFrom,
+    /// What that has learned.
+    seen: Vec<SeenTask>,
     /// Of the training; those that were asked for, and those that the experts have.
     targets: Vec<String>,
     /// The adapter to start from.
@@ -212,7 +214,7 @@ impl Job<'_> {
             cancel.check()?;
             let path = library.join(format!("{}-start", pair.name));
             begun.push(match made_before(&path) {
-                Some((from, targets)) => Begun { from, targets, start: Some(path) },
+                Some((from, seen, targets)) => Begun { from, seen, targets, start: Some(path) },
                 None => make(spec, pair, bench.as_mut(), &layers, &path, cancel)?,
             });
         }
@@ -273,7 +275,7 @@ impl Job<'_> {
                 ..TrainRow::default()
             });
             let blend = blend.clone().filter(|_| learns_weights);
-            let adapted = Some(Adapted { from: begun.from.clone(), blend });
+            let adapted = Some(Adapted { from: begun.from.clone(), seen: begun.seen.clone(), blend });
             all.push(RowTraining { number, spec: training, state: self.work.state(&pair.name)?, adapted });
         }
         (self.events)(RowsEvent::Rows(rows));
@@ -377,6 +379,7 @@ fn make(
     let training = &spec.training;
     let none = || Begun {
         from: AdaptedFrom { start: start.clone(), ..AdaptedFrom::default() },
+        seen: Vec::new(),
         targets: training.targets.clone(),
         start: None,
     };
@@ -384,9 +387,9 @@ fn make(
     let Some(mixture) = (pair.chosen.start.weigh)(bench, &pair.chosen.text, &pair.shots)? else {
         return Ok(none());
     };
-    let mut from = origin(bench, &mixture, start);
+    let (mut from, seen) = origin(bench, &mixture, start);
     if pair.chosen.start.learns_weights {
-        return Ok(Begun { from, targets: training.targets.clone(), start: None });
+        return Ok(Begun { from, seen, targets: training.targets.clone(), start: None });
     }
     let Beginning { loras, targets, kept } = beginning(&bench.merging, layers, &mixture, training, cancel)?;
     from.kept = Some(kept);
@@ -399,21 +402,19 @@ fn make(
         dropout: 0.0,
         targets: loras.iter().map(|lora| lora.module.clone()).collect(),
     };
-    let provenance = Provenance { adapted: Some(from.clone()), ..Provenance::default() };
+    let provenance =
+        Provenance { adapted: Some(from.clone()), seen_before: seen.clone(), ..Provenance::default() };
     write_adapter(path, &loras, &config, DType::F32, &provenance)?;
-    Ok(Begun { from, targets, start: Some(path.to_path_buf()) })
+    Ok(Begun { from, seen, targets, start: Some(path.to_path_buf()) })
 }
 
-/// What a mixture of experts is made of.
-fn origin(bench: &Bench<'_, '_>, mixture: &Mixture, start: String) -> AdaptedFrom {
+/// What a mixture of experts is made of, and what these have learned.
+fn origin(bench: &Bench<'_, '_>, mixture: &Mixture, start: String) -> (AdaptedFrom, Vec<SeenTask>) {
     let mut experts = bench.merging.experts(&mixture.means());
     let all = bench.catalog.experts.iter().zip(&experts).filter(|(_, part)| part.weight != 0.0);
-    let provenances = all.filter_map(|(expert, _)| expert.provenance.as_ref());
-    let mut seen: Vec<String> = provenances.flat_map(Provenance::seen).cloned().collect();
-    seen.sort_unstable();
-    seen.dedup();
+    let seen = Provenance::seen_by(all.filter_map(|(expert, _)| expert.provenance.as_ref()));
     experts.retain(|expert| expert.weight != 0.0);
-    AdaptedFrom { start, kept: None, seen, experts }
+    (AdaptedFrom { start, kept: None, experts }, seen)
 }
 
 /// Asks what the library knows without training: the base model, its own router, routers that are starts, and the mean of

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::report::AdaptReport;
-use crate::library::{AdaptedFrom, Library, Manifest, Template};
+use crate::library::{AdaptedFrom, Library, Manifest, SeenTask, Template};
 use crate::module_path::kinds;
 use crate::outside::{Lock, make_folders, own, sweep};
 use crate::{Error, Result};
@@ -78,8 +78,9 @@ impl Work {
     }
 }
 
-/// What a start that was made before is made of, and the kinds of layers that it has; `None` where there is none.
-pub(super) fn made_before(path: &Path) -> Option<(AdaptedFrom, Vec<String>)> {
+/// What a start that was made before is made of, what was learned before, and the kinds of layers that it has; `None` where
+/// there is none.
+pub(super) fn made_before(path: &Path) -> Option<(AdaptedFrom, Vec<SeenTask>, Vec<String>)> {
     if !own::is_taken(path) {
         return None;
     }
@@ -89,5 +90,6 @@ pub(super) fn made_before(path: &Path) -> Option<(AdaptedFrom, Vec<String>)> {
         .map(String::from)
         .collect();
     targets.sort_unstable();
-    Some((expert.provenance?.adapted?, targets))
+    let provenance = expert.provenance?;
+    Some((provenance.adapted?, provenance.seen_before, targets))
 }

@@ -56,6 +56,18 @@ pub struct SweepKArgs {
 pub fn run(args: &SweepKArgs, output: &Output) -> Result<()> {
     let catalog = Catalog::open(&args.library, None)?;
     output.library_notes(&catalog);
+    let begun = |expert: &&Expert| {
+        expert
+            .provenance
+            .as_ref()
+            .is_some_and(|own| own.settings.get(INIT).is_some_and(|init| !init.is_null()))
+    };
+    if let Some(expert) = catalog.usable().find(begun) {
+        output.note(&format!(
+            "{} started from an adapter: what is trained here does not, and has seen less than that; see --joint-shares",
+            expert.name
+        ));
+    }
     let text = recipe_of(args, &catalog)?;
     if args.print {
         return output.text(&text);
@@ -73,6 +85,16 @@ fn recipe_of(args: &SweepKArgs, library: &Library) -> Result<String> {
         Ok(Value::String(real.display().to_string()))
     };
     let numbers = |text: &str| Value::String(text.into());
+    for (option, text, most) in [("--k", &args.k, u64::MAX), ("--joint-shares", &args.joint_shares, 99)] {
+        let least = u64::from(option == "--k");
+        let given = recipe::numbers(text).filter(|all| !all.is_empty());
+        if !given.is_some_and(|all| all.iter().all(|number| (least..=most).contains(number))) {
+            let range = if most == u64::MAX { "from 1".into() } else { format!("from 0 to {most}") };
+            return Err(Error::usage(format!(
+                "{option} takes whole numbers {range} with commas between them, or a range such as 2..8, not {text}"
+            )));
+        }
+    }
     let mut table = Table::new();
     table.insert("name".into(), Value::String(format!("Number of clusters of {}", library.title())));
     let mut tasks = Table::new();

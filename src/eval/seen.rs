@@ -50,9 +50,13 @@ fn acquaintance(expert: &Expert, task: &AskedTask) -> Option<Acquaintance> {
     });
     let family = provenance.family.as_deref();
     let named = provenance.task.as_deref().is_some_and(|id| is_same((id, family), &task.info))
-        || provenance.tasks.iter().any(|record| record.task == task.info.id);
+        || provenance.tasks.iter().any(|record| record.task == task.info.id)
+        || provenance.seen_before.iter().any(|seen| {
+            seen.task.as_deref().is_some_and(|id| is_same((id, seen.family.as_deref()), &task.info))
+        });
     // One that does not say what it was trained on has its own name to say it.
-    let silent = provenance.task.is_none() && provenance.tasks.is_empty();
+    let silent =
+        provenance.task.is_none() && provenance.tasks.is_empty() && provenance.seen_before.is_empty();
     let own_name = expert.name.rsplit('/').next() == Some(&task.info.id);
     by_hash.max().or((named || silent && own_name).then_some(Acquaintance::Named))
 }
@@ -71,7 +75,7 @@ mod tests {
     use crate::eval::Split;
     use crate::eval::shots::Shots;
     use crate::eval::wording::Wording;
-    use crate::library::{AdaptedFrom, TaskRecord};
+    use crate::library::{SeenTask, TaskRecord};
     use crate::train::TaskInfo;
 
     fn task(held_out: bool) -> AskedTask {
@@ -129,9 +133,23 @@ mod tests {
         assert_eq!(how(&some), Some(Acquaintance::Trained));
         let mut adapted = expert("other", "shots", &[]);
         if let Some(provenance) = &mut adapted.provenance {
-            provenance.adapted = Some(AdaptedFrom { seen: vec!["test".into()], ..AdaptedFrom::default() });
+            let hash = |hash: &str| SeenTask { dataset_sha256: Some(hash.into()), ..SeenTask::default() };
+            provenance.seen_before = vec![hash("test")];
         }
         assert_eq!(how(&adapted), Some(Acquaintance::Asked));
+        // What it started from may have learned another version of the task: its name is left.
+        let mut begun = expert("other", "other", &[]);
+        for (family, known) in [("words", Some(Acquaintance::Named)), ("law", None)] {
+            let before = SeenTask {
+                task: Some("plural".into()),
+                family: Some(family.into()),
+                dataset_sha256: Some("changed".into()),
+            };
+            begun.provenance.as_mut().unwrap().seen_before = vec![before];
+            let mut task = task(false);
+            task.info.family = Some("words".into());
+            assert_eq!(acquaintance(&begun, &task), known);
+        }
         assert_eq!(how(&Expert::default()), None);
         let silent = |name: &str| Expert { name: name.into(), ..Expert::default() };
         assert_eq!((how(&silent("team/plural")), how(&silent("plurals"))), (Some(Acquaintance::Named), None));

@@ -32,6 +32,7 @@ fn groups(tasks: &[ReportedTask]) -> Vec<Together> {
             families.push(&task.family);
         }
     }
+    let is_mixed = tasks.iter().any(|task| task.held_out) && tasks.iter().any(|task| !task.held_out);
     let mut found = Vec::new();
     for is_loss in [false, true] {
         let of = |name: &str, keep: &dyn Fn(&ReportedTask) -> bool| {
@@ -42,7 +43,7 @@ fn groups(tasks: &[ReportedTask]) -> Vec<Together> {
         };
         let all = of(Group::ALL, &|_| true);
         let parts = [of(Group::SEEN, &|task| !task.held_out), of(Group::HELD_OUT, &|task| task.held_out)];
-        let parts = parts.into_iter().filter(|part| part.tasks.len() < all.tasks.len()).collect::<Vec<_>>();
+        let parts: Vec<Together> = parts.into_iter().filter(|_| is_mixed).collect();
         let of_family = |family: &&str| of(family, &|task| task.family == *family);
         let families =
             families.iter().map(of_family).filter(|f| f.tasks.len() > 1 && f.tasks.len() < all.tasks.len());

@@ -13,7 +13,7 @@ use crate::text::{counted, short};
 /// Most warnings of one kind.
 pub(super) const MAX_WARNINGS: usize = 10;
 /// Most names of what is left out of turns that are remembered.
-pub(super) const MAX_LEFT_OUT: usize = 100;
+pub(super) const MAX_LEFT_OUT: usize = 10_000;
 /// Tasks from which on it is odd that each has hardly a row.
 const MANY_TASKS: usize = 20;
 
@@ -43,7 +43,7 @@ pub(super) fn unread(plans: &[FilePlan], of_turns: BTreeSet<String>) -> Vec<Stri
     let mut names: Vec<String> = plans.iter().flat_map(|plan| &plan.unread).cloned().collect();
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
-    names.extend(of_turns.into_iter().map(|name| format!("{name} of turns")));
+    names.extend(of_turns.into_iter().map(|name| format!("\"{name}\" of turns")));
     names
 }
 

@@ -55,9 +55,9 @@ pub struct Provenance {
     pub drawn_from: Vec<String>,
     /// What it was adapted from.
     pub adapted: Option<AdaptedFrom>,
-    /// SHA-256 of what the adapter that the training started from was trained on.
+    /// What had been learned before by the experts that it started from or was made of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub seen_before: Vec<String>,
+    pub seen_before: Vec<SeenTask>,
     /// Each task of a joint expert.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskRecord>,
@@ -71,11 +71,23 @@ pub struct AdaptedFrom {
     pub start: String,
     /// Share of ‖ΔW‖² of the merged experts that the rank of the training has kept.
     pub kept: Option<f64>,
-    /// SHA-256 of what these experts were trained on.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub seen: Vec<String>,
     /// The experts that it was made of, each with the mean of its weights over the modules.
     pub experts: Vec<MergedExpert>,
+}
+
+/// What an expert has learned, by a name, a hash or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SeenTask {
+    /// Id of the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// Of the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// SHA-256 of the training examples, or of those that they were drawn from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dataset_sha256: Option<String>,
 }
 
 /// One of several tasks that an expert was trained on.
@@ -129,8 +141,41 @@ impl Provenance {
     /// SHA-256 of all that it was trained on, also before this training, and of what that was drawn from.
     pub fn seen(&self) -> impl Iterator<Item = &String> {
         let each = self.tasks.iter().filter_map(|task| task.dataset_sha256.as_ref());
-        let before = self.adapted.iter().flat_map(|adapted| &adapted.seen);
-        self.dataset_sha256.iter().chain(each).chain(&self.drawn_from).chain(before).chain(&self.seen_before)
+        let before = self.seen_before.iter().filter_map(|task| task.dataset_sha256.as_ref());
+        self.dataset_sha256.iter().chain(each).chain(&self.drawn_from).chain(before)
+    }
+
+    /// All that experts have learned, each once, in order: what is made of them has seen it before.
+    pub fn seen_by<'a>(all: impl IntoIterator<Item = &'a Self>) -> Vec<SeenTask> {
+        let mut seen: Vec<SeenTask> = all.into_iter().flat_map(Self::history).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        seen
+    }
+
+    /// What it has learned, and before.
+    fn history(&self) -> Vec<SeenTask> {
+        let of_hash = |hash: &String| SeenTask { dataset_sha256: Some(hash.clone()), ..SeenTask::default() };
+        let family = self.family.clone();
+        let mut all = match self.tasks.as_slice() {
+            [] => vec![SeenTask {
+                task: self.task.clone(),
+                family,
+                dataset_sha256: self.dataset_sha256.clone(),
+            }],
+            tasks => {
+                let of_task = |record: &TaskRecord| SeenTask {
+                    task: Some(record.task.clone()),
+                    family: family.clone(),
+                    dataset_sha256: record.dataset_sha256.clone(),
+                };
+                tasks.iter().map(of_task).chain(self.dataset_sha256.iter().map(of_hash)).collect()
+            }
+        };
+        all.retain(|seen| seen.task.is_some() || seen.dataset_sha256.is_some());
+        all.extend(self.drawn_from.iter().map(of_hash));
+        all.extend(self.seen_before.iter().cloned());
+        all
     }
 
     /// A setting of the training as text, if it is there and one value; untrusted.

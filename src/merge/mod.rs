@@ -261,6 +261,9 @@ fn provenance(report: &MergeReport, selection: &Selection<'_>) -> Provenance {
             options: report.options.clone(),
             experts: report.experts.clone(),
         }),
+        seen_before: Provenance::seen_by(
+            selection.experts.iter().filter_map(|e| e.expert.provenance.as_ref()),
+        ),
         ..Provenance::default()
     }
 }

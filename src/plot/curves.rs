@@ -213,8 +213,7 @@ impl CurveFigure {
         let at = (LEFT + PANEL.0 / 2, bottom + 30);
         pen.text(&self.curves.axis, &Label { side: HPos::Center, ..Label::new(at, 12, INK) })?;
         for (number, curve) in panel.curves.iter().enumerate() {
-            let (r, g, b) = COLORS[number % COLORS.len()];
-            let color = RGBColor(r, g, b);
+            let color = color_of(number);
             if curve.is_level {
                 let height = curve.points.first().map_or(bottom, |point| y(point.y));
                 pen.line((LEFT, height), (LEFT + PANEL.0, height), color, 1)?;
@@ -224,18 +223,37 @@ impl CurveFigure {
             }
             for point in curve.points.iter().filter(|_| !curve.is_level) {
                 let middle = (x(point.x), y(point.y));
-                pen.rectangle((middle.0 - 3, middle.1 - 3), (middle.0 + 3, middle.1 + 3), color)?;
+                mark(pen, middle, (3, 3), number)?;
                 if let Some(error) = point.error.filter(|error| error.is_finite()) {
                     pen.line((middle.0, y(point.y - error)), (middle.0, y(point.y + error)), color, 1)?;
                 }
             }
             let line = top + 8 + 18 * number as i32;
-            pen.rectangle((LEFT + PANEL.0 + 16, line - 4), (LEFT + PANEL.0 + 28, line + 4), color)?;
+            mark(pen, (LEFT + PANEL.0 + 22, line), (6, 4), number)?;
             let name = names.labels.get(first + number).map_or("", String::as_str);
             pen.text(name, &Label::new((LEFT + PANEL.0 + 36, line), 12, INK))?;
         }
         Ok(())
     }
+}
+
+fn color_of(curve: usize) -> RGBColor {
+    let (r, g, b) = COLORS[curve % COLORS.len()];
+    RGBColor(r, g, b)
+}
+
+/// The mark of a curve around a point; those of the second round of colours are hollow.
+fn mark<DB: DrawingBackend>(
+    pen: &Pen<'_, DB>,
+    (x, y): (i32, i32),
+    (w, h): (i32, i32),
+    curve: usize,
+) -> Drawn<DB> {
+    pen.rectangle((x - w, y - h), (x + w, y + h), color_of(curve))?;
+    if curve / COLORS.len() % 2 == 1 {
+        pen.rectangle((x - w + 2, y - h + 2), (x + w - 2, y + h - 2), WHITE)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

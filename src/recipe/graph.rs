@@ -230,9 +230,14 @@ impl Building<'_> {
         let given = &self.recipe.clusters;
         let training = self.recipe.training.clone();
         self.on_all(JOINT.into(), Making::Joint { seed: training.seed }, training.clone());
-        // As many as there are of the libraries that are compared with it.
-        let seeds = if given.k.is_empty() { Vec::new() } else { numbers(&given.seeds).unwrap_or_default() };
-        for &seed in seeds.iter().skip(1).filter(|&&seed| seed != training.seed) {
+        // As many as there are of the libraries that are compared with it: the first stands for its own seed, or one.
+        let mut seeds =
+            if given.k.is_empty() { Vec::new() } else { numbers(&given.seeds).unwrap_or_default() };
+        let own = seeds.iter().position(|&seed| seed == training.seed).unwrap_or(0);
+        if own < seeds.len() {
+            seeds.remove(own);
+        }
+        for seed in seeds {
             let making = Making::Joint { seed };
             self.on_all(making.name(), making, TrainSpec { seed, ..training.clone() });
         }
@@ -276,7 +281,10 @@ impl Building<'_> {
                 0 => training,
                 _ => {
                     let [before, behind] = parted(&training, share).ok_or_else(|| {
-                        let problem = "max_steps of one step cannot be divided: leave joint_shares out";
+                        let steps = counted(training.max_steps.unwrap_or_default(), "step");
+                        let problem = format!(
+                            "{share} % of {steps} leaves no step to one of both: give more max_steps, or another share"
+                        );
                         self.recipe.fail("clusters", "joint_shares", problem)
                     })?;
                     let start = self.start(share, before);
@@ -423,12 +431,14 @@ impl Building<'_> {
     }
 }
 
-/// A training on a task as two of which the first makes so many percent of the steps; `None` where there is one step.
+/// A training on a task as two of which the first makes so many percent of the steps; `None` where one would make none.
 fn parted(training: &TrainSpec, percent: usize) -> Option<[TrainSpec; 2]> {
     let (mut before, mut behind) = (training.clone(), training.clone());
     if let Some(steps) = training.max_steps {
         let first = (steps as f64 * percent as f64 / 100.0).round() as usize;
-        let first = first.max(1).min(steps.checked_sub(1).filter(|most| *most > 0)?);
+        if first == 0 || first >= steps {
+            return None;
+        }
         (before.max_steps, behind.max_steps) = (Some(first), Some(steps - first));
     }
     if training.max_steps.is_none() || training.epochs.is_some() {

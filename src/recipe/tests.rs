@@ -159,6 +159,22 @@ fn experts_of_clusters_begin_with_what_one_has_learned_of_all_tasks() {
     let same =
         |node: &&Node| all.nodes.iter().any(|other| other.name == node.name && other.digest == node.digest);
     assert!(before.nodes[..7].iter().all(|node| same(&node)));
+    // The training's own seed is one of as many.
+    let seeds = |training: &str, seeds: &str| {
+        let text = RECIPE.replace("max_steps = 5", training).replace("\"1..2\"", seeds);
+        let recipe = read(&text, place.path());
+        let tasks = Tasks::read(&recipe, &Cancel::new()).unwrap();
+        let all = Graph::of(&recipe, &tasks, &root).unwrap().libraries;
+        let joint = all.into_iter().filter(|library| library.making.stem() == "joint");
+        joint.map(|library| (library.name, library.making.seed().unwrap())).collect::<Vec<_>>()
+    };
+    let named = |all: [(&str, u64); 3]| all.map(|(name, seed)| (name.to_string(), seed)).to_vec();
+    assert_eq!(
+        seeds("max_steps = 5", "[41, 42, 43]"),
+        named([("joint", 42), ("joint-s41", 41), ("joint-s43", 43)])
+    );
+    assert_eq!(seeds("seed = 3", "[3, 4, 5]"), named([("joint", 3), ("joint-s4", 4), ("joint-s5", 5)]));
+    assert_eq!(seeds("seed = 9", "[3, 4, 5]"), named([("joint", 9), ("joint-s4", 4), ("joint-s5", 5)]));
     // Passes over the data are divided, too.
     let epochs = graph("epochs = 2", "[25]");
     let of = |name: &str| epochs.nodes.iter().find(|node| node.name == name).unwrap();
@@ -212,8 +228,8 @@ fn what_is_wrong_is_one_line_with_its_place() {
         ),
         (
             "max_steps = 5\nbatch = 2\n[clusters]",
-            "max_steps = 1\nbatch = 2\n[clusters]\njoint_shares = [50]",
-            "line 8: max_steps of one step cannot be divided",
+            "max_steps = 3\nbatch = 2\n[clusters]\njoint_shares = [90]",
+            "line 8: 90 % of 3 steps leaves no step to one of both",
         ),
         ("batch = 2", "init = \"x\"", "line 6: there is no setting [training] init"),
         ("batch = 2", "batch = 0", "line 6: [training] batch must be a whole number from 1 to 65536, not 0"),

@@ -11,6 +11,9 @@ use super::TrainSpec;
 /// Steps whose examples are sorted by length together.
 const SORTED_TOGETHER: usize = 50;
 
+/// Changes the seed of the order where a training starts from an adapter.
+const CONTINUED: u64 = 1 << 63;
+
 /// The examples of every step. Nothing of it has to be kept to resume at a later step.
 #[derive(Clone, Debug)]
 pub(super) struct Batches {
@@ -34,7 +37,8 @@ impl Batches {
             tasks,
             lengths,
             size: spec.step_size(),
-            seed: spec.seed,
+            // What continues does not see first what it has seen before by the same seed.
+            seed: spec.seed ^ spec.init.as_ref().map_or(0, |_| CONTINUED),
             shuffle: spec.shuffle,
             by_length: spec.by_length,
             present: None,
@@ -191,6 +195,21 @@ mod tests {
         assert!(spread(false).0 > 60);
         let (widest, sorted) = spread(true);
         assert!(widest <= 4 && !sorted, "{widest}");
+    }
+
+    #[test]
+    fn what_continues_sees_the_examples_in_another_order() {
+        let order = |init: Option<&str>| {
+            let mut batches = batches(&[40], |spec| spec.init = init.map(Into::into));
+            (0..5).flat_map(|step| batches.of(step)).collect::<Vec<_>>()
+        };
+        let (first, second) = (order(None), order(Some("start")));
+        assert_ne!(first, second);
+        let sorted = |mut all: Vec<usize>| {
+            all.sort_unstable();
+            all
+        };
+        assert_eq!(sorted(first), sorted(second));
     }
 
     #[test]

@@ -130,6 +130,9 @@ struct Common {
     base: String,
     /// Prompt and end of the template.
     template: String,
+    /// Content of the adapter that they start from.
+    #[serde(default)]
+    init: Option<String>,
 }
 
 /// Seeds that a form can take.
@@ -281,6 +284,10 @@ pub fn train_clusters(
     cancel: &Cancel,
 ) -> Result<ClustersReport> {
     spec.check()?;
+    if let Some(init) = &spec.training.init {
+        // It is part of what the settings are known by.
+        init.metadata().map_err(|error| Error::io(init, error))?;
+    }
     spec.check_out()?;
     // Nothing is made before all that can be wrong was looked at.
     let fresh = match has_plan(&spec.out) {
@@ -418,7 +425,8 @@ impl Work {
         let library = Catalog::open(&spec.out, None)?;
         let base = content_sha256(&library.base_fetched_with_words(stage, cancel)?)?;
         let template = template_sha256(&library.manifest.template.clone().unwrap_or_default());
-        let now = Common { base, template };
+        let init = spec.training.init.as_deref().map(content_sha256).transpose()?;
+        let now = Common { base, template, init };
         let Some(before) = &plan.common else {
             plan.common = Some(now);
             return self.write(plan);
@@ -426,6 +434,7 @@ impl Work {
         let changed = match () {
             () if before.base != now.base => "base model",
             () if before.template != now.template => "template",
+            () if before.init != now.init => "adapter to start from",
             () => return Ok(()),
         };
         let problem = format!(
@@ -443,11 +452,14 @@ impl Work {
             own::replace(&manifest, text.as_bytes())?;
         }
         let library = Catalog::open(&spec.out, spec.training.base.as_deref())?;
-        for row in plan.rows.iter_mut().filter(|row| row.report.is_none()) {
+        for row in &mut plan.rows {
             let Some(expert) = library.experts.iter().find(|expert| expert.name == row.name) else {
+                // It was removed since.
+                row.report = None;
                 continue;
             };
-            let Some(p) = expert.provenance.as_ref().filter(|_| expert.is_usable()) else { continue };
+            let is_new = row.report.is_none() && expert.is_usable();
+            let Some(p) = expert.provenance.as_ref().filter(|_| is_new) else { continue };
             row.report = TrainReport::of_finished(&row.name, expert.path.clone(), p);
         }
         self.write(plan)

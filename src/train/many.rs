@@ -12,7 +12,7 @@ use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, refuse_single, trai
 use super::start::check_init;
 use super::{TrainReport, TrainSpec};
 use crate::catalog::Catalog;
-use crate::library::{Skipped, expert_path, says_exists, state_dir};
+use crate::library::{Skipped, content_sha256, expert_path, says_exists, state_dir};
 use crate::outside::{hex, make_folders};
 use crate::settings::{self, Kind, Role, Setting};
 use crate::{Cancel, Error, Result, field};
@@ -79,6 +79,8 @@ impl ManySpec {
 
     /// Where states are kept while these settings are at work.
     fn states(&self) -> Result<PathBuf> {
+        // What a path leads to decides, not how it is written; a state knows more of it.
+        let content = |path: &PathBuf| content_sha256(path).map_or_else(|_| path.clone(), PathBuf::from);
         let deciding = Self {
             library: PathBuf::new(),
             tasks: Vec::new(),
@@ -88,6 +90,8 @@ impl ManySpec {
                 checkpoint_every: None,
                 given: Given::default(),
                 forecast: None,
+                base: self.training.base.as_ref().map(content),
+                init: self.training.init.as_ref().map(content),
                 ..self.training.clone()
             },
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::TrainSpec;
 use super::blend::Blend;
-use crate::library::AdaptedFrom;
+use crate::library::{AdaptedFrom, SeenTask};
 
 /// One of several trainings.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ pub struct OneOf<'a> {
 pub struct Adapted {
     /// As the new expert's `expert.toml` says it: `init` is then of no interest.
     pub from: AdaptedFrom,
+    /// What these experts have learned.
+    pub seen: Vec<SeenTask>,
     /// Where weights of experts are learned, not factors: these experts, in the order of `from`.
     pub blend: Option<Arc<Blend>>,
 }

@@ -12,7 +12,8 @@ use super::{TRAINING, TrainReport, TrainSpec};
 use crate::Result;
 use crate::clock::now_rfc3339;
 use crate::library::{
-    AdaptedFrom, BaseSpec, Manifest, NewAdapterConfig, NewLora, Provenance, file_sha256, write_adapter,
+    AdaptedFrom, BaseSpec, Manifest, NewAdapterConfig, NewLora, Provenance, SeenTask, file_sha256,
+    write_adapter,
 };
 use crate::merge;
 use crate::model::Model;
@@ -24,8 +25,8 @@ pub(super) struct Made<'a> {
     pub lora: &'a LoraTrainer,
     pub identity: &'a Identity,
     pub adapted: Option<AdaptedFrom>,
-    /// SHA-256 of what the adapter that it started from was trained on.
-    pub seen_before: Vec<String>,
+    /// What had been learned before by what it started from.
+    pub seen_before: Vec<SeenTask>,
     /// Whether `lora` has the factors of several experts, by the weights that were learned.
     pub is_blend: bool,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::TrainSpec;
 use super::lora::{LoraTrainer, is_target, linears_of};
 use crate::catalog::Catalog;
-use crate::library::{Adapter, Provenance};
+use crate::library::{Adapter, Expert, Provenance, SeenTask};
 use crate::model::ModelFiles;
 use crate::module_path::{ModulePath, kinds};
 use crate::{Error, Result};
@@ -13,8 +13,8 @@ use crate::{Error, Result};
 /// An adapter that was found.
 pub(super) struct Start {
     pub adapter: Adapter,
-    /// SHA-256 of what it was trained on, each once.
-    pub seen: Vec<String>,
+    /// What it has learned, each once.
+    pub seen: Vec<SeenTask>,
 }
 
 impl Start {
@@ -23,17 +23,17 @@ impl Start {
     /// # Errors
     /// What is no adapter, or several; one that cannot be used.
     pub(super) fn find(path: &Path, base: &Path) -> Result<Self> {
-        let catalog = Catalog::open(path, Some(base))?;
+        // A file is found with the folder that it lies in.
+        let folder = if path.is_file() { path.parent() } else { None };
+        let catalog = Catalog::open(folder.unwrap_or(path), Some(base))?;
         // Others may lie in its folder.
-        let itself = catalog.experts.iter().find(|expert| expert.path == path);
+        let is_it = |expert: &&Expert| expert.path == path || Some(expert.path.as_path()) == folder;
+        let itself = catalog.experts.iter().find(is_it);
         let one = match (itself, catalog.experts.as_slice()) {
             (Some(one), _) | (None, [one]) => one,
             _ => return Err(Error::file(path, "is not one adapter: give its folder or file")),
         };
-        let mut seen: Vec<String> = one.provenance.iter().flat_map(Provenance::seen).cloned().collect();
-        seen.sort_unstable();
-        seen.dedup();
-        Ok(Self { adapter: one.load()?, seen })
+        Ok(Self { adapter: one.load()?, seen: Provenance::seen_by(&one.provenance) })
     }
 }
 
@@ -151,5 +151,7 @@ pub(super) fn check_init(spec: &TrainSpec, base: &Path) -> Result<()> {
             out_features: *out_features,
         })
         .collect();
-    check_start(&Start::find(path, base)?.adapter, &wanted, spec.alpha / spec.rank as f64)
+    let start = Start::find(path, base)?;
+    check_start(&start.adapter, &wanted, spec.alpha / spec.rank as f64)?;
+    start.adapter.check_finite()
 }

@@ -19,7 +19,7 @@ use super::room::{Room, reserve};
 use super::start::Start;
 use super::state::{self, Standing, Validation};
 use super::{Step, TrainEvent, TrainReport, TrainSpec, save};
-use crate::library::{Claim, TaskRecord};
+use crate::library::{Claim, SeenTask, TaskRecord};
 use crate::model::Model;
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
@@ -44,8 +44,8 @@ pub(super) struct Training<'a> {
     optimiser: AdamW,
     standing: Standing,
     identity: Identity,
-    /// SHA-256 of what the adapter that it starts from was trained on.
-    seen_before: Vec<String>,
+    /// What had been learned before by what it starts from.
+    seen_before: Vec<SeenTask>,
     log: Option<StepLog>,
     run: Run,
     /// Why the state could not be saved, the last time.
@@ -113,7 +113,7 @@ impl<'a> Training<'a> {
             optimiser: AdamW::new(spec.weight_decay),
             standing: Standing::default(),
             identity,
-            seen_before: Vec::new(),
+            seen_before: adapted.map(|adapted| adapted.seen.clone()).unwrap_or_default(),
             log: None,
             run: Run::default(),
             unsaved: None,

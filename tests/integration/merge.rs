@@ -325,6 +325,13 @@ proptest! {
 #[test]
 fn a_merged_adapter_says_where_it_comes_from_and_is_an_expert() {
     let root = fixture_library();
+    let known = [
+        "task = \"plural\"\nfamily = \"words\"\ndataset_sha256 = \"1\"\n",
+        "task = \"x+y\"\ndataset_sha256 = \"2\"\n[[tasks]]\ntask = \"x\"\ndataset_sha256 = \"3\"\n[[tasks]]\ntask = \"y\"\n",
+    ];
+    for (name, text) in ["a", "b"].into_iter().zip(known) {
+        std::fs::write(root.path().join(name).join("expert.toml"), text).unwrap();
+    }
     let report = run(root.path(), &spec(MergeMethod::TIES, &["a", "b"], "ab")).unwrap();
     let library = Library::open(root.path()).unwrap();
     let expert = library.expert("ab").unwrap();
@@ -336,7 +343,23 @@ fn a_merged_adapter_says_where_it_comes_from_and_is_an_expert() {
     assert!(expert.modules.iter().all(|m| m.scale == 1.0));
     assert_eq!(expert.config.targets, ["down_proj", "q_proj", "v_proj"]);
     assert_eq!(expert.config.base.as_deref(), Some("tiny"));
-    let from = expert.provenance.clone().unwrap().merge.unwrap();
+    let provenance = expert.provenance.clone().unwrap();
+    let seen: Vec<[Option<&str>; 3]> = provenance
+        .seen_before
+        .iter()
+        .map(|seen| [&seen.task, &seen.family, &seen.dataset_sha256].map(|text| text.as_deref()))
+        .collect();
+    let of = |task, family, hash| [task, family, hash];
+    assert_eq!(
+        seen,
+        [
+            of(None, None, Some("2")),
+            of(Some("plural"), Some("words"), Some("1")),
+            of(Some("x"), None, Some("3")),
+            of(Some("y"), None, None)
+        ]
+    );
+    let from = provenance.merge.unwrap();
     assert_eq!(from.method, "ties");
     assert_eq!(serde_json::Value::Object(from.options.clone()), serde_json::json!({ "density": 0.5 }));
     assert_eq!(from.experts, report.experts);

@@ -233,7 +233,7 @@ fn libraries_of_clusters_can_begin_with_what_one_expert_has_learned_of_all_tasks
         "| start-j50-s42 | 1 | 24 |",
         "| mbc-k2-j50-s43 | 2 | 48 |",
         "| mbc-k2-j50/uniform | 2 |",
-        "above joint",
+        "held out (1), less joint",
         "| joint share % | k |",
     ] {
         assert!(page.contains(part), "{part}:\n{page}");
@@ -243,6 +243,14 @@ fn libraries_of_clusters_can_begin_with_what_one_expert_has_learned_of_all_tasks
     assert_eq!(rows.len(), 3, "{table}");
     // One task is held out, which has no error over tasks.
     assert!(rows[2].starts_with("mbc-k2-j50/uniform,2,held out,false,0,0,0,"), "{table}");
+    // With one seed there is nothing to average.
+    let text = std::fs::read_to_string(&path).unwrap().replace("[42, 43]", "42");
+    std::fs::write(&path, text).unwrap();
+    let output = run(place.path(), &out, &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(!out.join("report/seeds.csv").exists() && out.join("report/k.csv").exists());
+    let page = std::fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(!page.contains("Means over seeds") && !page.contains("seeds.csv"), "{page}");
     // An expert of one task has seen the others, and says so.
     let library = Library::open(&out.join("mbc-k2-j50-s42")).unwrap();
     for expert in &library.experts {

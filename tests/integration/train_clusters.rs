@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lora_tui::jobs::{AnyJob, JobState};
-use lora_tui::library::{Library, Manifest};
+use lora_tui::library::{Library, Manifest, SeenTask};
 use lora_tui::train::{ClustersReport, ClustersSpec, RowsEvent, Step, TrainEvent, TrainSpec, train_clusters};
 use lora_tui::{Cancel, Error, Result};
 use serde_json::Value;
@@ -127,10 +127,17 @@ fn experts_of_clusters_start_from_an_adapter_that_fits() {
         spec
     };
     // What cannot be started from leaves nothing behind.
+    let broken = place.path("broken");
+    crate::support::copy_folder(&place.library().join("copy"), &broken);
+    let file = broken.join("adapter_model.safetensors");
+    let bytes = std::fs::read(&file).unwrap();
+    // The last value, of f16, is no number.
+    std::fs::write(&file, [&bytes[..bytes.len() - 2], &[0xff, 0x7f]].concat()).unwrap();
     for (out, init, change, said) in [
         ("no", place.path("nowhere"), 0, "nowhere: "),
         ("several", place.library(), 0, "is not one adapter"),
         ("rank", place.library().join("copy"), 1, "the training wants rank"),
+        ("nan", broken.clone(), 0, "NaN or infinite"),
     ] {
         let mut spec = with(out, init);
         spec.training.rank += change;
@@ -144,7 +151,12 @@ fn experts_of_clusters_start_from_an_adapter_that_fits() {
     let library = Library::open(&place.path("mbc")).unwrap();
     for expert in &library.experts {
         let provenance = expert.provenance.clone().unwrap();
-        assert_eq!(provenance.seen_before, [known.dataset_sha256.clone().unwrap()], "{}", expert.name);
+        let before = SeenTask {
+            task: Some("copy".into()),
+            family: known.family.clone(),
+            dataset_sha256: known.dataset_sha256.clone(),
+        };
+        assert_eq!(provenance.seen_before, [before], "{}", expert.name);
         assert!(provenance.seen().any(|hash| Some(hash) == known.dataset_sha256.as_ref()));
     }
     // Each is what a training of its own from there would be.
@@ -158,8 +170,18 @@ fn experts_of_clusters_start_from_an_adapter_that_fits() {
     crate::support::copy_folder(&place.path("mbc"), &place.path("alone"));
     std::fs::remove_dir_all(place.path("alone").join(&row.name)).unwrap();
     quiet(&alone).unwrap();
-    assert!(weights(&place.path("mbc"), &row.name) == weights(&place.path("alone"), &row.name));
+    let first = weights(&place.path("mbc"), &row.name);
+    assert!(first == weights(&place.path("alone"), &row.name));
     assert!(refused(&place.spec("mbc")).contains("other settings"));
+    // An expert that is lost is made again, from the same start alone.
+    std::fs::remove_dir_all(place.path("mbc").join(&row.name)).unwrap();
+    let file = start.join("adapter_model.safetensors");
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, weights(&place.library(), "next")).unwrap();
+    assert!(refused(&spec).contains("was begun with another adapter to start from"));
+    std::fs::write(&file, whole).unwrap();
+    quietly(&spec).unwrap();
+    assert!(first == weights(&place.path("mbc"), &row.name));
 }
 
 #[test]

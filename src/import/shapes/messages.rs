@@ -30,9 +30,11 @@ pub(super) const SHAREGPT: Shape = Shape {
 /// Longest conversation, in turns.
 const MAX_TURNS: usize = 10_000;
 
-/// What of a turn is written, decides whether it is, or says by a number which call is meant.
-const READ: [&str; 9] =
-    ["role", "from", "content", "value", "tool_calls", "function_call", "weight", "id", "tool_call_id"];
+/// What a turn may call who speaks, and what is said: the first that it has is read.
+const SPEAKER: [&str; 2] = ["role", "from"];
+const SAID: [&str; 2] = ["content", "value"];
+/// What else of a turn is written, decides whether it is, or says by a number which call is meant.
+const READ: [&str; 5] = ["tool_calls", "function_call", "weight", "id", "tool_call_id"];
 
 /// What speakers are called. OpenAI's developers say what systems said before.
 const SPEAKERS: [(&[&str], Speaker); 4] = [
@@ -128,8 +130,19 @@ fn conversation<'a>(roles: &mut Roles<'_, '_, 'a>, values: &[Value]) -> Result<R
 
 /// The parts of a turn that say something and are not written, such as how the answer was thought of.
 fn left_out(turn: &Value) -> impl Iterator<Item = &String> {
-    let says = |value: &Value| !matches!(value, Value::Null) && value.as_str() != Some("");
-    let is_left = move |(name, value): &(&String, &Value)| !READ.contains(&name.as_str()) && says(value);
+    let says = |value: &Value| match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(values) => !values.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
+    };
+    let first = |names: [&'static str; 2]| names.into_iter().find(|name| turn.get(name).is_some());
+    let read = [first(SPEAKER), first(SAID)];
+    let is_left = move |(name, value): &(&String, &Value)| {
+        let name = name.as_str();
+        !READ.contains(&name) && !read.contains(&Some(name)) && says(value)
+    };
     turn.as_object().into_iter().flatten().filter(is_left).map(|(name, _)| name)
 }
 
@@ -169,7 +182,7 @@ fn calls(value: &Value) -> Result<Vec<String>, Problem> {
 
 fn turn(value: &Value) -> Result<Turn, Problem> {
     let either = |names: [&str; 2]| names.into_iter().find_map(|name| value.get(name));
-    let Some(name) = either(["role", "from"]).and_then(Value::as_str) else {
+    let Some(name) = either(SPEAKER).and_then(Value::as_str) else {
         return Err(Problem::bad(
             "has a turn without a role: turns have role and content, or from and value",
         ));
@@ -183,7 +196,7 @@ fn turn(value: &Value) -> Result<Turn, Problem> {
         )));
     };
     let calls = calls(value)?;
-    let said = match either(["content", "value"]) {
+    let said = match either(SAID) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(parts)) => {
             let text = |part: &Value| {

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::found::{Found, FoundK};
+use super::found::{Found, FoundK, FoundLibrary};
 use crate::analysis::{self, ComparisonCache, Metric};
 use crate::catalog::Catalog;
 use crate::eval::Mean;
 use crate::export::Export;
 use crate::plot::{Curve, CurvePoint, Drawing, DrawnCurves, Panel, curves_figure, heatmap};
-use crate::recipe::graph::{Clustered, JOINT, Making};
+use crate::recipe::graph::{Clustered, JOINT, PRIVATE};
 use crate::recipe::laid_out::LaidOut;
 use crate::recipe::methods::ONLY;
 use crate::routing::Router;
@@ -58,17 +58,18 @@ pub(super) fn write(laid: &LaidOut, found: &Found, folder: &Path, cancel: &Cance
     Ok(names)
 }
 
+fn point(row: &FoundK, value: Option<Mean>) -> Option<CurvePoint> {
+    let mean = value?;
+    Some(CurvePoint { x: row.k as f64, y: mean.score, error: mean.stderr })
+}
+
 /// A curve over k for each share of joint steps.
 fn curves(found: &Found, name: &str, value: impl Fn(&FoundK) -> Option<Mean>) -> Vec<Curve> {
     let shares: BTreeSet<usize> = found.by_k.iter().map(|row| row.share).collect();
     let curve = |share: usize| {
         let rows = found.by_k.iter().filter(|row| row.share == share);
-        let point = |row: &FoundK| {
-            let mean = value(row)?;
-            Some(CurvePoint { x: row.k as f64, y: mean.score, error: mean.stderr })
-        };
         let name = if share == 0 { name.to_string() } else { format!("{name}, {share} % joint") };
-        Curve { name, points: rows.filter_map(point).collect(), is_level: false }
+        Curve { name, points: rows.filter_map(|row| point(row, value(row))).collect(), is_level: false }
     };
     shares.into_iter().map(curve).collect()
 }
@@ -86,18 +87,23 @@ fn over_k(laid: &LaidOut, found: &Found) -> DrawnCurves {
         curves(found, "clusters", |row| row.losses[0]),
         curves(found, "random clusters", |row| row.losses[1]),
     ]);
-    for library in &found.libraries {
-        if matches!(library.library.making, Making::Private | Making::Joint { .. }) {
-            losses.extend(level(&library.library.name, library.loss()));
-        }
+    for wanted in [PRIVATE, JOINT] {
+        let of = found.libraries.iter().filter(|found| found.library.making.stem() == wanted);
+        let all: Vec<f64> = of.filter_map(FoundLibrary::loss).collect();
+        losses.extend(level(wanted, Mean::of(&all).map(|mean| mean.score)));
     }
-    let quality = [
-        curves(found, "silhouette", |row| row.silhouette),
-        curves(found, "stability", |row| plain(row.stability)),
-        curves(found, "agreement with families", |row| plain(row.families)),
-    ];
     // The clusterings are the same for each share, so that the first says it.
-    let quality = quality.into_iter().filter_map(|curves| curves.into_iter().next()).collect();
+    let first = found.by_k.first().map_or(0, |row| row.share);
+    let of_first = |name: &str, value: &dyn Fn(&FoundK) -> Option<Mean>| {
+        let points =
+            found.by_k.iter().filter(|row| row.share == first).filter_map(|row| point(row, value(row)));
+        Curve { name: name.into(), points: points.collect(), is_level: false }
+    };
+    let quality = vec![
+        of_first("silhouette", &|row| row.silhouette),
+        of_first("stability", &|row| plain(row.stability)),
+        of_first("agreement with families", &|row| plain(row.families)),
+    ];
     let mut panels = vec![
         Panel { title: "Quality of the clustering".into(), curves: quality },
         Panel { title: "Validation loss per token".into(), curves: losses },
@@ -115,10 +121,13 @@ fn over_k(laid: &LaidOut, found: &Found) -> DrawnCurves {
             curves(found, "clusters", |row| scaled(row.scores[0])),
             curves(found, "random clusters", |row| scaled(row.scores[1])),
         ]);
-        let joint = format!("{JOINT}/{ONLY}");
-        let levels = [("private", router.as_str()), (JOINT, joint.as_str()), ("base", Router::base().id)];
-        for (name, label) in levels {
-            curves.extend(level(name, scaled(found.score(label)).map(|mean| mean.score)));
+        let joint = found.libraries.iter().filter(|found| found.library.making.stem() == JOINT);
+        let joint = joint.map(|found| format!("{}/{ONLY}", found.library.name)).collect();
+        let levels =
+            [(PRIVATE, vec![router.clone()]), (JOINT, joint), ("base", vec![Router::base().id.into()])];
+        for (name, labels) in levels {
+            let all: Vec<f64> = labels.iter().filter_map(|label| Some(found.score(label)?.score)).collect();
+            curves.extend(level(name, scaled(Mean::of(&all)).map(|mean| mean.score)));
         }
         panels.push(Panel { title: format!("{unit} of {router}, {} tasks", found.group), curves });
     }

@@ -91,8 +91,8 @@ pub struct OverSeeds {
     pub seeds: usize,
     /// Over seeds, for each of [`Found::groups`].
     pub scores: Vec<Option<Mean>>,
-    /// Over the tasks of each group: by how much the mean of the seeds is above that of joint experts; nothing for these.
-    pub above_joint: Vec<Option<Mean>>,
+    /// Over the tasks of each group: the mean of the seeds less that of joint experts; nothing for these.
+    pub to_joint: Vec<Option<Mean>>,
 }
 
 /// Everything.
@@ -291,7 +291,7 @@ impl Found {
                 columns.iter().map(|&at| Some(report.scores[task][at]?.score)).collect();
             Mean::of(&all?).map(|mean| mean.score)
         };
-        let above = |group: &Group| {
+        let to_joint = |group: &Group| {
             let joint = joint.filter(|joint| *joint != columns)?;
             let is_in = |task: &&usize| {
                 let ReportedTask { held_out, again, metric, .. } = &report.tasks[**task];
@@ -307,7 +307,7 @@ impl Found {
             method: label.into(),
             seeds: columns.len(),
             scores: self.groups().into_iter().map(score).collect(),
-            above_joint: self.groups().into_iter().map(above).collect(),
+            to_joint: self.groups().into_iter().map(to_joint).collect(),
         }
     }
 }
@@ -333,7 +333,7 @@ fn families_of(laid: &LaidOut) -> BTreeMap<&str, &str> {
 /// The tasks whose mean is shown: those held out where there are some; shares before losses.
 fn shown_group(report: Option<&EvalReport>) -> (String, bool) {
     let groups = report.map_or(&[][..], |report| &report.means);
-    let wanted = [false, true].map(|is_loss| [(Group::HELD_OUT, is_loss), (Group::ALL, is_loss)]);
+    let wanted = [Group::HELD_OUT, Group::ALL].map(|name| [(name, false), (name, true)]);
     for (name, is_loss) in wanted.into_iter().flatten() {
         if groups.iter().any(|group| group.name == name && group.is_loss == is_loss) {
             return (name.into(), is_loss);
@@ -510,8 +510,8 @@ mod tests {
         // Of 0.4 and 0.5, and of 0.45 and 0.65: half the distance of both.
         assert_eq!(rounded(rows[0].scores[0]), Some((0.45, Some(0.05))));
         assert_eq!(rounded(rows[1].scores[0]), Some((0.55, Some(0.1))));
-        assert_eq!(rows[0].above_joint, [None]);
+        assert_eq!(rows[0].to_joint, [None]);
         // By task 0.6 less 0.3, and 0.5 less 0.6; the task that comes once more counts once.
-        assert_eq!(rounded(rows[1].above_joint[0]), Some((0.1, Some(0.2))));
+        assert_eq!(rounded(rows[1].to_joint[0]), Some((0.1, Some(0.2))));
     }
 }

@@ -10,16 +10,20 @@ use found::Found;
 
 use super::laid_out::LaidOut;
 use super::read::with_whole_paths;
-use crate::Cancel;
-use crate::Result;
 use crate::eval::EvalReport;
 use crate::export::{Content, Export};
-use crate::outside::{atomic_write, make_folders};
+use crate::outside::{atomic_write, make_folders, own};
+use crate::{Cancel, Result};
 
 /// The page, in the folder of the experiment.
 const PAGE: &str = "report.md";
 /// The folder of its tables and figures, beside it.
 const FOLDER: &str = "report";
+
+/// Tables that are written where there is something for them, beside those of scores.
+const TABLES: [&str; 3] = ["clusters.csv", "k.csv", "seeds.csv"];
+/// Figures likewise, each as PNG and SVG.
+const FIGURES: [&str; 3] = ["scores", "k", "similarity"];
 
 /// A report that was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +65,14 @@ pub fn write_report(laid: &LaidOut, cancel: &Cancel) -> Result<Written> {
     }
     let drawn = figures::write(laid, &found, &folder, cancel)?;
     files.extend(drawn.iter().cloned());
+    // What an earlier run of the recipe has written and this one has not would be believed.
+    let tables = TABLES.iter().map(ToString::to_string);
+    let scores = EvalReport::FORMATS.iter().map(|format| format!("scores.{}", format.ending));
+    let figures = FIGURES.iter().flat_map(|name| [format!("{name}.png"), format!("{name}.svg")]);
+    let is_written = |name: &String| files.contains(name) || files.contains(&name.replace(".svg", ".png"));
+    for name in tables.chain(scores).chain(figures).filter(|name| !is_written(name)) {
+        own::remove(&folder.join(name))?;
+    }
     let path = laid.root.join(PAGE);
     atomic_write(&path, page::page(laid, &found, (FOLDER, &drawn, &files)).as_bytes())?;
     let warnings =

@@ -102,16 +102,15 @@ pub(super) fn k_csv(found: &Found) -> String {
 /// A line per method and group of what there are several seeds of.
 pub(super) fn seeds_csv(found: &Found) -> String {
     let mut out =
-        String::from("method,seeds,group,is_loss,score,score_stderr,above_joint,above_joint_stderr\n");
+        String::from("method,seeds,group,is_loss,score,score_stderr,less_joint,less_joint_stderr\n");
     let fields = |mean: Option<Mean>| {
         [exactly(mean.map(|mean| mean.score)), exactly(mean.and_then(|mean| mean.stderr))].join(",")
     };
     for row in &found.over_seeds {
-        for ((group, score), above) in found.groups().iter().zip(&row.scores).zip(&row.above_joint) {
+        for ((group, score), less) in found.groups().iter().zip(&row.scores).zip(&row.to_joint) {
             let Group { name, is_loss, .. } = group;
-            let [score, above] = [*score, *above].map(fields);
-            let _ =
-                writeln!(out, "{},{},{name},{is_loss},{score},{above}", csv_field(&row.method), row.seeds);
+            let [score, less] = [*score, *less].map(fields);
+            let _ = writeln!(out, "{},{},{name},{is_loss},{score},{less}", csv_field(&row.method), row.seeds);
         }
     }
     out
@@ -266,22 +265,27 @@ fn over_seeds(out: &mut String, found: &Found) {
         return;
     }
     let groups = found.groups();
-    let heads = groups.iter().copied().map(heading);
-    let above = groups.iter().map(|group| format!("{}, above joint", group.name));
-    let heads: Vec<String> = heads.chain(above).collect();
+    let is_compared = found.over_seeds.iter().flat_map(|row| &row.to_joint).any(Option::is_some);
+    let mut heads: Vec<String> = groups.iter().copied().map(heading).collect();
+    out.push_str("Means over seeds, with standard errors over these");
+    if is_compared {
+        heads.extend(groups.iter().copied().map(|group| format!("{}, less joint", heading(group))));
+        out.push_str(
+            "; and their differences to the means of joint experts, with standard errors over tasks",
+        );
+    }
     let _ = writeln!(
         out,
-        "Means over seeds, with standard errors over these; and by how much they are above joint experts, with standard errors \
-         over tasks:\n\n| method | seeds | {} |\n|---|---:|{}",
+        ":\n\n| method | seeds | {} |\n|---|---:|{}",
         heads.join(" | "),
         "---:|".repeat(heads.len())
     );
     for row in &found.over_seeds {
         let cell = |(mean, group): (&Option<Mean>, &&Group)| with_error(*mean, group.is_loss);
-        let cells: Vec<String> = [&row.scores, &row.above_joint]
-            .into_iter()
-            .flat_map(|means| means.iter().zip(&groups).map(cell))
-            .collect();
+        let mut cells: Vec<String> = row.scores.iter().zip(&groups).map(cell).collect();
+        if is_compared {
+            cells.extend(row.to_joint.iter().zip(&groups).map(cell));
+        }
         let _ = writeln!(out, "| {} | {} | {} |", markdown_cell(&row.method), row.seeds, cells.join(" | "));
     }
     out.push('\n');

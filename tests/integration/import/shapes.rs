@@ -321,7 +321,7 @@ fn turns_keep_their_speakers_and_calls_of_tools() {
     assert_eq!(desk.lines("t/t", "train")[0], expected);
     let mut unread = report.unread;
     unread.sort();
-    assert_eq!(unread, ["history", "reasoning_content of turns", "tools"]);
+    assert_eq!(unread, ["\"reasoning_content\" of turns", "history", "tools"]);
     // A turn that is not to be learnt is no answer.
     let desk = Desk::new();
     let turns = json!([
