@@ -235,13 +235,14 @@ mod tests {
         assert!((report.scores[0][1].unwrap().stderr.unwrap() - (1.0f64 / 12.0).sqrt()).abs() < 1e-12);
         let names: Vec<(&str, bool, usize)> =
             report.means.iter().map(|g| (g.name.as_str(), g.is_loss, g.tasks)).collect();
-        // The only loss is held out: all of it is that.
+        // The only loss is held out, and is shown among what is.
         let expected = [
             ("all", false, 3),
             ("seen", false, 2),
             ("held out", false, 1),
             ("x", false, 2),
             ("all", true, 1),
+            ("held out", true, 1),
         ];
         assert_eq!(names, expected);
         let all = &report.means[0];
