@@ -335,8 +335,8 @@ fn over_k(out: &mut String, found: &Found) {
     }
     out.push_str(
         "\nClusters are the fewest that a seed gave. Stability is the mean adjusted Rand index of the clusterings of two \
-         seeds; agreement with families the same of a clustering and the families of the tasks; clusterings with one \
-         cluster have neither. Errors are over seeds, or over tasks where there is one seed.\n\n",
+         seeds; agreement with families the same of a clustering and the families of the tasks. A clustering with one cluster \
+         has neither, and tasks of one family have no agreement. Errors are over seeds, or over tasks where there is one seed.\n\n",
     );
 }
 
