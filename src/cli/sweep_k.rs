@@ -19,6 +19,8 @@ use crate::{Error, Result};
 const METHODS: &str = "base,uniform,arrow";
 /// The setting that says which layers an expert adapts.
 const TARGETS: &str = "targets";
+/// The section of a recipe that says which clusters there are.
+const CLUSTERS: &str = "clusters";
 /// The first seed.
 const SEED: u64 = 42;
 
@@ -85,15 +87,15 @@ fn recipe_of(args: &SweepKArgs, library: &Library) -> Result<String> {
         Ok(Value::String(real.display().to_string()))
     };
     let numbers = |text: &str| Value::String(text.into());
-    for (option, text, most) in [("--k", &args.k, u64::MAX), ("--joint-shares", &args.joint_shares, 99)] {
-        let least = u64::from(option == "--k");
-        let given = recipe::numbers(text).filter(|all| !all.is_empty());
-        if !given.is_some_and(|all| all.iter().all(|number| (least..=most).contains(number))) {
-            let range = if most == u64::MAX { "from 1".into() } else { format!("from 0 to {most}") };
-            return Err(Error::usage(format!(
-                "{option} takes whole numbers {range} with commas between them, or a range such as 2..8, not {text}"
-            )));
-        }
+    let seeds = format!("{SEED}..{}", SEED + args.seeds - 1);
+    let clusters = [("k", args.k.as_str()), ("seeds", &seeds), ("joint_shares", &args.joint_shares)];
+    for (id, text) in clusters {
+        recipe::check(CLUSTERS, id, text).map_err(|wanted| {
+            Error::usage(format!("--{} must be {wanted}, not {text}", id.replace('_', "-")))
+        })?;
+    }
+    if recipe::numbers(&args.k).is_none_or(|all| all.is_empty()) {
+        return Err(Error::usage("--k has no number"));
     }
     let mut table = Table::new();
     table.insert("name".into(), Value::String(format!("Number of clusters of {}", library.title())));
@@ -128,9 +130,7 @@ fn recipe_of(args: &SweepKArgs, library: &Library) -> Result<String> {
     };
     table.insert("training".into(), Value::Table(training_of(library)));
     table.insert("private".into(), section(vec![("library", whole(&library.root)?)]));
-    let seeds = format!("{SEED}..{}", SEED + args.seeds - 1);
-    let clusters = [("k", args.k.as_str()), ("seeds", &seeds), ("joint_shares", &args.joint_shares)];
-    table.insert("clusters".into(), section(clusters.map(|(id, text)| (id, numbers(text))).to_vec()));
+    table.insert(CLUSTERS.into(), section(clusters.map(|(id, text)| (id, numbers(text))).to_vec()));
     if !args.tasks.is_empty() {
         let methods = args.methods.split(',').map(|method| Value::String(method.trim().into())).collect();
         let scoring = Value::String(Scoring::default().to_string());

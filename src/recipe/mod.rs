@@ -23,6 +23,6 @@ pub use laid_out::{LaidOut, Look, Standing};
 pub use read::{open, parse};
 pub use recipe::{Clusters, Controls, Private, Recipe, TaskLists};
 pub use report::{Written, write_report};
-pub use sections::{SECTIONS, Section, reference};
+pub use sections::{SECTIONS, Section, check, reference};
 pub use settings::numbers;
 pub use tasks::{Task, Tasks};

@@ -90,6 +90,16 @@ pub static SECTIONS: [Section; 8] = [
     Section { name: "forecast", help: "for `--dry-run`", entries: LazyLock::new(|| own(&FORECAST)) },
 ];
 
+/// Whether a setting can have this value.
+///
+/// # Errors
+/// What it has to be instead.
+pub fn check(section: &str, id: &str, text: &str) -> Result<(), String> {
+    let found = SECTIONS.iter().find(|known| known.name == section);
+    let entry = found.and_then(|known| known.entries().iter().find(|entry| entry.id() == id));
+    entry.map_or(Ok(()), |entry| entry.set(&mut Recipe::default(), text))
+}
+
 /// The settings as a Markdown table of the docs.
 pub fn reference() -> String {
     let mut out = String::from("| section | setting | what it does |\n|---|---|---|\n");

@@ -300,6 +300,24 @@ fn a_sweep_over_k_is_a_recipe_with_the_settings_of_the_librarys_experts() {
     {
         assert!(printed.contains(part), "{part}: {printed}");
     }
+    for (option, given, wanted) in [
+        (
+            "--k",
+            "0..2",
+            "--k must be whole numbers from 1 with commas between them, or a range such as 2..8, not 0..2",
+        ),
+        ("--k", ",", "--k has no number"),
+        ("--joint-shares", "0,100", "--joint-shares must be whole numbers of percent from 0 to 99"),
+    ] {
+        let refused =
+            Command::new(BINARY).arg("sweep-k").arg(&library).args([option, given, "--print"]).output();
+        let refused = refused.unwrap();
+        assert!(
+            refused.status.code() == Some(2) && stderr(&refused).contains(wanted),
+            "{}",
+            stderr(&refused)
+        );
+    }
     let output = command.arg("--out").arg(&out).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let table = std::fs::read_to_string(out.join("report/k.csv")).unwrap();
