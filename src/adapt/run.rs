@@ -13,12 +13,12 @@ use super::curve::Asked;
 use super::report::{AdaptReport, AdaptRow, Part, Scores, Untrained};
 use super::spec::AdaptSpec;
 use super::starts::{Chosen, Mixture};
-use super::work::{Work, made_before};
+use super::work::{Work, made_before, start_name};
 use crate::catalog::Catalog;
 use crate::eval::Method;
 use crate::library::{
     AdaptedFrom, Expert, LayerSizes, Library, NewAdapterConfig, Provenance, SeenTask, check_new_name,
-    state_dir, write_adapter,
+    content_sha256, state_dir, write_adapter,
 };
 use crate::model::{LoadOptions, base_shape};
 use crate::outside::{hex, own};
@@ -127,24 +127,49 @@ pub fn adapt(
     Ok(report)
 }
 
-/// The folder for the work of a specification in its library's folder for derived data.
-fn default_place(spec: &AdaptSpec) -> Result<PathBuf> {
+/// The settings that decide what is made.
+fn deciding(spec: &AdaptSpec) -> Result<Vec<u8>> {
     let mut deciding = spec.clone();
     deciding.library = PathBuf::new();
     deciding.training =
         TrainSpec { checkpoint_every: None, given: Default::default(), forecast: None, ..deciding.training };
-    let text = serde_json::to_vec(&deciding).map_err(|e| Error::msg(e.to_string()))?;
-    let name = hex(&Sha256::digest(text));
+    serde_json::to_vec(&deciding).map_err(|e| Error::msg(e.to_string()))
+}
+
+/// The folder for the work of a specification in its library's folder for derived data.
+fn default_place(spec: &AdaptSpec) -> Result<PathBuf> {
+    let name = hex(&Sha256::digest(deciding(spec)?));
     Ok(state_dir(&spec.library)?.join("adapt").join(name.get(..16).unwrap_or(&name)))
+}
+
+/// SHA-256 of what all that is made follows from but its examples: settings, library, experts and the base model at `base`.
+fn origin_of_all(spec: &AdaptSpec, catalog: &Catalog, base: &Path) -> Result<Vec<u8>> {
+    let mut all = Sha256::new();
+    all.update(deciding(spec)?);
+    all.update(serde_json::to_vec(&catalog.manifest).map_err(|e| Error::msg(e.to_string()))?);
+    for (name, path) in
+        catalog.experts.iter().map(|e| (e.name.as_str(), e.path.as_path())).chain([("", base)])
+    {
+        all.update((name.len() as u64).to_le_bytes());
+        all.update(name);
+        all.update(content_sha256(path)?);
+    }
+    Ok(all.finalize().to_vec())
+}
+
+/// The same with the examples of a pair.
+fn made_of(all: &[u8], pair: &Pair) -> Result<String> {
+    let shots = serde_json::to_vec(&pair.shots).map_err(|e| Error::msg(e.to_string()))?;
+    Ok(hex(&Sha256::new().chain_update(all).chain_update(&pair.chosen.text).chain_update(shots).finalize()))
 }
 
 /// Experts that were trained on the task themselves, in words: what they are compared with is not new to them.
 fn knowing(library: &Library, data: &Dataset) -> Vec<String> {
     let split = known_hashes(&data.train);
     let knows = |expert: &&Expert| {
-        let known = expert.provenance.as_ref();
-        known.is_some_and(|p| {
-            p.task.as_ref() == Some(&data.task.id) || p.seen().any(|hash| split.contains(hash))
+        expert.learned().any(|learned| {
+            learned.task == Some(&data.task.id)
+                || learned.dataset_sha256.is_some_and(|hash| split.iter().any(|known| known == hash))
         })
     };
     let knowing = library.experts.iter().filter(knows);
@@ -209,10 +234,12 @@ impl Job<'_> {
             report.warnings.extend(opened.merging.warnings().iter().cloned());
             bench = Some(opened);
         }
+        let origin = origin_of_all(spec, catalog, &base)?;
         let mut begun = Vec::with_capacity(pairs.len());
         for pair in pairs {
             cancel.check()?;
-            let path = library.join(format!("{}-start", pair.name));
+            self.work.keep_same(&pair.name, &made_of(&origin, pair)?)?;
+            let path = library.join(start_name(&pair.name));
             begun.push(match made_before(&path) {
                 Some((from, seen, targets)) => Begun { from, seen, targets, start: Some(path) },
                 None => make(spec, pair, bench.as_mut(), &layers, &path, cancel)?,
@@ -332,7 +359,7 @@ impl Job<'_> {
         for pair in pairs {
             methods.push((pair.shown(), single(&pair.name)));
             if has_adapter(&pair.chosen) {
-                let start = single(&format!("{}-start", pair.name));
+                let start = single(&start_name(&pair.name));
                 methods.push((format!("{}, before training", pair.shown()), start));
             }
         }
@@ -412,7 +439,7 @@ fn make(
 fn origin(bench: &Bench<'_, '_>, mixture: &Mixture, start: String) -> (AdaptedFrom, Vec<SeenTask>) {
     let mut experts = bench.merging.experts(&mixture.means());
     let all = bench.catalog.experts.iter().zip(&experts).filter(|(_, part)| part.weight != 0.0);
-    let seen = Provenance::seen_by(all.filter_map(|(expert, _)| expert.provenance.as_ref()));
+    let seen = Expert::learned_by(all.map(|(expert, _)| expert));
     experts.retain(|expert| expert.weight != 0.0);
     (AdaptedFrom { start, kept: None, experts }, seen)
 }

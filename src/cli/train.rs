@@ -89,6 +89,7 @@ mod tests {
             expert: "both".into(),
             path: "lib/both".into(),
             steps: 2,
+            examples: 2,
             train_loss: 0.5,
             validation_loss: Some(0.25),
             base_validation_loss: Some(2.0),

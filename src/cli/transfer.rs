@@ -7,10 +7,9 @@ use super::output::Output;
 use super::{Align, Table};
 use crate::analysis::{self, ComparisonCache, DEFAULT_SPARSITY, Metric};
 use crate::catalog::Catalog;
-use crate::eval::{EvalEvent, EvalSpec, ReportedTask, Split, TASKS_HELP, Transfer};
+use crate::eval::{EvalEvent, EvalSpec, ReportedTask, Split, TASKS_HELP, Transfer, own_expert};
 use crate::export::{Export, Format};
 use crate::jobs::evaluate_in_foreground;
-use crate::library::Expert;
 use crate::model::Precision;
 use crate::named::Named;
 use crate::plot::{Drawing, DrawnScores, scores_figure};
@@ -88,7 +87,11 @@ pub fn run(args: &TransferArgs, output: &Output) -> Result<()> {
         }
     };
     let report = evaluate_in_foreground(&spec, &mut events, output.cancel())?;
-    let own = report.tasks.iter().map(|task| own_expert(&catalog, &experts, task)).collect();
+    let own_of = |task: &ReportedTask| {
+        let own = own_expert(&catalog, &task.info())?;
+        experts.iter().position(|expert| expert == own)
+    };
+    let own = report.tasks.iter().map(own_of).collect();
     let mut transfer = Transfer::of(&report, &experts, own);
     for &metric in Metric::all() {
         progress.update(&format!("comparing experts by {metric}"));
@@ -105,18 +108,6 @@ pub fn run(args: &TransferArgs, output: &Output) -> Result<()> {
         false => output.text(&text(&transfer))?,
     }
     written.map(drop)
-}
-
-/// The expert that was trained on a task, by its name.
-fn own_expert(catalog: &Catalog, experts: &[String], task: &ReportedTask) -> Option<usize> {
-    let is_its = |expert: &&Expert| {
-        let known = expert.provenance.as_ref();
-        let family = known.and_then(|known| known.family.as_deref()).unwrap_or_default();
-        let trained = known.and_then(|known| known.task.as_deref()).unwrap_or(&expert.name);
-        trained == task.task && (family.is_empty() || task.family.is_empty() || family == task.family)
-    };
-    let name = &catalog.comparable().find(is_its)?.name;
-    experts.iter().position(|expert| expert == name)
 }
 
 impl Export for Transfer {
@@ -232,6 +223,7 @@ mod tests {
             experts: vec!["a".into()],
             tasks: vec!["share".into(), "told".into()],
             own: vec![Some(0), None],
+            again: Vec::new(),
             base: vec![Some(0.25), Some(-3.5)],
             scores: vec![vec![Some(0.5)], vec![Some(-1.25)]],
             predictors: Vec::new(),

@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
-use super::shots::{self, Shots};
+use super::digest::digest_of;
+use super::shots::{self, Draw, Shots};
 use super::split::Split;
 use super::wording::Wording;
 use crate::library::Template;
-use crate::outside::hex;
 use crate::scorers::Scorer;
 use crate::train::{Dataset, Example, TaskInfo, known_hashes};
 use crate::{Error, Result};
@@ -21,6 +19,8 @@ pub struct AskedTask {
     pub info: TaskInfo,
     /// What it is called in tables: its id, with the metric where it has several.
     pub label: String,
+    /// The family that it stands under in tables.
+    pub group: Option<String>,
     /// Whether it is the task before it once more, with another metric.
     pub again: bool,
     /// Which split is asked.
@@ -78,6 +78,7 @@ impl AskedTask {
         });
         Ok(Self {
             label: data.task.id.clone(),
+            group: data.task.family.clone(),
             again: false,
             wording: Wording::default(),
             digest: digest_of(&all, &data.task.options),
@@ -118,6 +119,11 @@ impl AskedTask {
             }
         }
         Ok(tasks)
+    }
+
+    /// Whether a YAML file describes it, which alone has words of its own.
+    pub fn is_yaml(&self) -> bool {
+        !self.wording.identity.is_empty()
     }
 
     /// The items that are asked.
@@ -225,18 +231,6 @@ pub(super) fn end_of_turn(wording: &Wording, template: &Template) -> String {
     }
 }
 
-/// A hash of a whole split, with the options of its task.
-pub(super) fn digest_of(all: &[Example], options: &[String]) -> String {
-    let mut hash = Sha256::new();
-    for example in all {
-        // Texts and numbers can always be written.
-        hash.update(serde_json::to_string(example).unwrap_or_default());
-        hash.update("\n");
-    }
-    hash.update(format!("{options:?}"));
-    hex(&hash.finalize())
-}
-
 /// The examples before the items of a split: drawn from the training split, where there is one, else from the validation
 /// split, else from the test split.
 fn shots_of(data: &Dataset, split: Split, items: usize, count: usize) -> std::result::Result<Shots, String> {
@@ -249,8 +243,9 @@ fn shots_of(data: &Dataset, split: Split, items: usize, count: usize) -> std::re
         (true, false) => (&data.validation, Some(Split::Validation)),
         (true, true) => (&data.test, Some(Split::Test)),
     };
-    let drawn = shots::draw(pool, asked.get(..items).unwrap_or_default(), count, of == Some(split))?;
-    Ok(Shots::new(pool, drawn))
+    let how = if of == Some(split) { Draw::Same } else { Draw::Others };
+    let drawn = shots::draw(pool, asked.get(..items).unwrap_or_default(), count, how)?;
+    Ok(Shots::new(pool, drawn, how))
 }
 
 /// The most frequent output; of equals the first in the alphabet.

@@ -21,7 +21,6 @@ use crate::library::{Library, Skipped};
 use crate::model::LoadOptions;
 use crate::named::find_name;
 use crate::routing::{RouterConfig, Session, SettingValues, settings};
-use crate::train::TaskInfo;
 use crate::{Cancel, Error, Result};
 
 /// What an evaluation reports while it runs.
@@ -115,8 +114,7 @@ pub fn router_again(
         return Err(Error::usage(format!("{label} belongs to another library: open {path} to ask it")));
     }
     let method: Method = label.parse()?;
-    let info = TaskInfo { id: task.task.clone(), family: Some(task.family.clone()), ..TaskInfo::default() };
-    let mut config = method.routed(library, &info).ok_or_else(|| {
+    let mut config = method.routed(library, &task.info()).ok_or_else(|| {
         let task = &task.task;
         Error::usage(format!("{label} is no router here, so there is nothing to route {task} with"))
     })?;
@@ -281,7 +279,8 @@ pub fn evaluate(spec: &EvalSpec, events: &mut dyn FnMut(EvalEvent), cancel: &Can
     }
     let row = |(task, known): (&AskedTask, &bool)| ReportedTask {
         task: task.label.clone(),
-        family: task.info.family.clone().unwrap_or_default(),
+        yaml: task.is_yaml().then(|| task.info.id.clone()),
+        family: task.group.clone().unwrap_or_default(),
         held_out: !known,
         items: task.items,
         shots: task.shots.count(),

@@ -311,6 +311,7 @@ mod tests {
             methods: ["base", "arrow", "none"].map(String::from).to_vec(),
             tasks: vec![ReportedTask {
                 task: "plural".into(),
+                yaml: None,
                 family: "words".into(),
                 held_out: true,
                 items: 3,

@@ -5,6 +5,7 @@ mod attribute;
 mod calibration;
 mod compare;
 mod contender;
+mod digest;
 mod evaluate;
 mod evaluation;
 mod forced;
@@ -47,6 +48,7 @@ pub use legibility::{TaskRouting, routing_of_tasks};
 pub use look::{AskedAgain, Seen, TaskItems, differences};
 pub use methods::{BASELINES, Baseline, Method, default_methods, reference};
 pub use omitted::{left_out, partial};
+pub use own_expert::own_expert;
 pub use report::{
     CalibratedWith, Difference, EvalReport, Failure, Group, GroupDifference, OracleGap, ReportedTask,
 };

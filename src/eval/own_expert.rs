@@ -13,7 +13,7 @@ pub(super) fn is_same((named, family): (&str, Option<&str>), task: &TaskInfo) ->
 
 /// The expert of a task: the one of the same name, else of those that were trained on it the one with the lowest
 /// validation loss, else one that was trained on it among others, as those of clusters are.
-pub(super) fn own_expert<'a>(library: &'a Library, task: &TaskInfo) -> Option<&'a str> {
+pub fn own_expert<'a>(library: &'a Library, task: &TaskInfo) -> Option<&'a str> {
     let family = |e: &'a Expert| e.provenance.as_ref().and_then(|p| p.family.as_deref());
     let named = library.usable().find(|e| is_same((&e.name, family(e)), task));
     let trained = || {
@@ -28,7 +28,8 @@ pub(super) fn own_expert<'a>(library: &'a Library, task: &TaskInfo) -> Option<&'
             .map(|(e, _)| e)
     };
     let among_others = || {
-        let has = |p: &Provenance| p.tasks.iter().any(|record| record.task == task.id);
+        let has =
+            |p: &Provenance| p.tasks.iter().any(|record| is_same((&record.task, p.family.as_deref()), task));
         library.usable().find(|e| e.provenance.as_ref().is_some_and(has))
     };
     named.or_else(trained).or_else(among_others).map(|e| e.name.as_str())
@@ -37,6 +38,7 @@ pub(super) fn own_expert<'a>(library: &'a Library, task: &TaskInfo) -> Option<&'
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::library::TaskRecord;
 
     #[test]
     fn an_expert_of_another_family_is_not_a_tasks_own() {
@@ -60,6 +62,14 @@ mod tests {
             of(vec![expert("a", Some("algebra")), expert("l", Some("law"))], "law").as_deref(),
             Some("l")
         );
+        let joint = |family: &str| {
+            let record = TaskRecord { task: "mmlu".into(), ..TaskRecord::default() };
+            let provenance =
+                Provenance { family: Some(family.into()), tasks: vec![record], ..Provenance::default() };
+            Expert { name: "joint".into(), provenance: Some(provenance), ..Expert::default() }
+        };
+        assert_eq!(of(vec![joint("algebra")], "law"), None);
+        assert_eq!(of(vec![joint("law")], "law").as_deref(), Some("joint"));
         // Where it says no family, its name is all there is.
         assert_eq!(of(vec![expert("mmlu", None)], "law").as_deref(), Some("mmlu"));
     }

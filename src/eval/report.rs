@@ -10,12 +10,16 @@ use crate::model::Precision;
 use crate::routing::{Calibration, RouterConfig};
 use crate::scorers::{Scorer, Scoring};
 use crate::text::{counted, printable};
+use crate::train::TaskInfo;
 
 /// A task that was asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportedTask {
-    /// As in `task.toml`; untrusted.
+    /// What it is called: its id in `task.toml`, or that in a YAML file with the metric; untrusted.
     pub task: String,
+    /// Its id, where a YAML file describes it; then the family is the file's folder. Untrusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yaml: Option<String>,
     /// Empty where it has none; untrusted.
     pub family: String,
     /// Whether no expert of any of the libraries was trained on it.
@@ -30,6 +34,17 @@ pub struct ReportedTask {
     pub again: bool,
     /// How its answers are scored.
     pub metric: Scorer,
+}
+
+impl ReportedTask {
+    /// What it is known by.
+    pub fn info(&self) -> TaskInfo {
+        let (id, family) = match &self.yaml {
+            Some(id) => (id, None),
+            None => (&self.task, Some(self.family.clone())),
+        };
+        TaskInfo { id: id.clone(), family, ..TaskInfo::default() }
+    }
 }
 
 /// Means over several tasks.

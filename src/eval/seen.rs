@@ -1,10 +1,12 @@
 //! Which tasks the experts of a library were trained on.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::asked_task::AskedTask;
 use super::own_expert::is_same;
-use crate::library::{Expert, Library, Provenance};
+use crate::library::{Expert, Learned, Library};
 
 /// An expert that saw what it is asked, though the task is for evaluation alone, or saw the very items.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,23 +44,16 @@ impl Acquaintance {
 
 /// How an expert knows a task: by the hashes of what it was trained on, else by name.
 fn acquaintance(expert: &Expert, task: &AskedTask) -> Option<Acquaintance> {
-    let none = Provenance::default();
-    let provenance = expert.provenance.as_ref().unwrap_or(&none);
-    let by_hash = provenance.seen().filter_map(|hash| {
-        let asked = task.other_splits.contains(hash).then_some(Acquaintance::Asked);
-        asked.or_else(|| task.trained.contains(hash).then_some(Acquaintance::Trained))
-    });
-    let family = provenance.family.as_deref();
-    let named = provenance.task.as_deref().is_some_and(|id| is_same((id, family), &task.info))
-        || provenance.tasks.iter().any(|record| record.task == task.info.id)
-        || provenance.seen_before.iter().any(|seen| {
-            seen.task.as_deref().is_some_and(|id| is_same((id, seen.family.as_deref()), &task.info))
-        });
-    // One that does not say what it was trained on has its own name to say it.
-    let silent =
-        provenance.task.is_none() && provenance.tasks.is_empty() && provenance.seen_before.is_empty();
-    let own_name = expert.name.rsplit('/').next() == Some(&task.info.id);
-    by_hash.max().or((named || silent && own_name).then_some(Acquaintance::Named))
+    let how = |Learned { task: name, family, dataset_sha256 }| {
+        let is_of = |split: &BTreeSet<String>| dataset_sha256.is_some_and(|hash: &str| split.contains(hash));
+        match () {
+            () if is_of(&task.other_splits) => Some(Acquaintance::Asked),
+            () if is_of(&task.trained) => Some(Acquaintance::Trained),
+            () if name.is_some_and(|id| is_same((id, family), &task.info)) => Some(Acquaintance::Named),
+            () => None,
+        }
+    };
+    expert.learned().filter_map(how).max()
 }
 
 /// Which experts of a library know a task, and how.
@@ -69,13 +64,11 @@ pub(super) fn known_by<'a>(library: &'a Library, task: &AskedTask) -> Vec<(&'a s
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::eval::Split;
     use crate::eval::shots::Shots;
     use crate::eval::wording::Wording;
-    use crate::library::{SeenTask, TaskRecord};
+    use crate::library::{Provenance, SeenTask, TaskRecord};
     use crate::train::TaskInfo;
 
     fn task(held_out: bool) -> AskedTask {
@@ -85,6 +78,7 @@ mod tests {
             again: false,
             split: Split::Test,
             items: 0,
+            group: None,
             all: Vec::new(),
             digest: String::new(),
             shots: Shots::default(),
@@ -118,13 +112,16 @@ mod tests {
         assert_eq!(how(&expert("a+plural", "joint", &[("plural", "x")])), Some(Acquaintance::Named));
         assert_eq!(how(&expert("cheat", "test", &[("plural", "train")])), Some(Acquaintance::Asked));
         assert_eq!(how(&expert("other", "other", &[])), None);
-        // A task of the same name in another family is another task.
-        let mut of_family = expert("plural", "changed", &[]);
-        for (family, known) in [("law", None), ("words", Some(Acquaintance::Named))] {
-            of_family.provenance.as_mut().unwrap().family = Some(family.into());
-            let mut task = task(false);
-            task.info.family = Some("words".into());
-            assert_eq!(acquaintance(&of_family, &task), known);
+        // A task of the same name in another family is another task, alone and among others.
+        for mut of_family in
+            [expert("plural", "changed", &[]), expert("a+plural", "joint", &[("a", "x"), ("plural", "y")])]
+        {
+            for (family, known) in [("law", None), ("words", Some(Acquaintance::Named))] {
+                of_family.provenance.as_mut().unwrap().family = Some(family.into());
+                let mut task = task(false);
+                task.info.family = Some("words".into());
+                assert_eq!(acquaintance(&of_family, &task), known);
+            }
         }
         let mut some = expert("renamed", "shots", &[]);
         if let Some(provenance) = &mut some.provenance {
@@ -153,6 +150,11 @@ mod tests {
         assert_eq!(how(&Expert::default()), None);
         let silent = |name: &str| Expert { name: name.into(), ..Expert::default() };
         assert_eq!((how(&silent("team/plural")), how(&silent("plurals"))), (Some(Acquaintance::Named), None));
+        // What is made of one that says nothing has seen what its name says.
+        let made =
+            Provenance { seen_before: Expert::learned_by([&silent("team/plural")]), ..Provenance::default() };
+        let made = Expert { name: "mean".into(), provenance: Some(made), ..Expert::default() };
+        assert_eq!(how(&made), Some(Acquaintance::Named));
         assert!(Acquaintance::Trained.leak(false).is_none() && Acquaintance::Trained.leak(true).is_some());
         assert!(Acquaintance::Asked.leak(false).is_some());
     }

@@ -178,7 +178,8 @@ pub(super) fn summarise(
     }
     if let Some(oracle) = oracle {
         let own: Vec<usize> = (0..tasks.len())
-            .filter(|&task| of(task, oracle).is_some() && !tasks[task].metric.is_loss())
+            .filter(|&task| of(task, oracle).is_some())
+            .filter(|&task| !tasks[task].again && !tasks[task].metric.is_loss())
             .collect();
         let gap = |method: usize| {
             let pairs: Option<Vec<Vec<f64>>> =
@@ -202,6 +203,7 @@ mod tests {
         let metric = *Scorer::named(metric).unwrap();
         ReportedTask {
             task: name.into(),
+            yaml: None,
             family: family.into(),
             held_out,
             items: 4,
@@ -220,6 +222,8 @@ mod tests {
                 task("b", "x", false, "exact_match"),
                 task("c", "y", true, "exact_match"),
                 task("d", "", true, "loss"),
+                // The first once more, by another metric: in no mean.
+                ReportedTask { again: true, ..task("a (other)", "x", false, "exact_match") },
             ],
             ..EvalReport::default()
         };
@@ -229,6 +233,7 @@ mod tests {
             vec![some([0.0; 4]), some([1.0, 1.0, 1.0, 0.0]), some([1.0; 4])],
             vec![some([0.0, 1.0, 0.0, 0.0]), some([0.0, 1.0, 1.0, 1.0]), None],
             vec![some([2.0, 3.0, 2.0, 3.0]), some([1.0, 2.0, 1.0, 2.0]), None],
+            vec![some([1.0; 4]), some([1.0; 4]), some([1.0; 4])],
         ];
         summarise(&mut report, &items, Some(0), Some(2));
         assert_eq!(report.scores[0][1].unwrap().score, 0.5);

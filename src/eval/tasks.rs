@@ -1,6 +1,6 @@
 //! Where the tasks that are asked lie: folders of examples, and YAML files of lm-evaluation-harness.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::asked_task::AskedTask;
@@ -74,7 +74,12 @@ pub fn asked_tasks(
     for path in paths {
         all.extend(places(path, note)?);
     }
-    all.dedup();
+    // However often it is named, a task counts once.
+    let mut once = HashSet::new();
+    all.retain(|place| {
+        let (Place::Folder(path) | Place::File(path)) = place;
+        once.insert(path.canonicalize().unwrap_or_else(|_| path.clone()))
+    });
     let limit = how.limit.unwrap_or(usize::MAX);
     let mut tasks = Vec::with_capacity(all.len());
     for place in &all {
@@ -91,4 +96,23 @@ pub fn asked_tasks(
         return Err(Error::usage("there is no task to ask: name a folder of tasks"));
     }
     Ok(tasks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_is_named_twice_is_asked_once() {
+        let place = tempfile::tempdir().unwrap();
+        for id in ["a", "b"] {
+            std::fs::create_dir(place.path().join(id)).unwrap();
+            let row = "{\"instruction\":\"i\",\"input\":\"\",\"output\":\"o\"}\n";
+            std::fs::write(place.path().join(id).join("test.jsonl"), row).unwrap();
+        }
+        let paths = [place.path().to_path_buf(), place.path().join("b"), place.path().to_path_buf()];
+        let tasks = asked_tasks(&paths, &ToAsk::default(), &mut |_| {}, &Cancel::new()).unwrap();
+        let names: Vec<&str> = tasks.iter().map(|task| task.info.id.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
 }

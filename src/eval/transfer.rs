@@ -38,6 +38,9 @@ pub struct Transfer {
     pub tasks: Vec<String>,
     /// The expert of each task, by its place.
     pub own: Vec<Option<usize>>,
+    /// Whether a task is the one before it once more, with another metric: then it predicts nothing more.
+    #[serde(default)]
+    pub again: Vec<bool>,
     /// Score of the base model on each task; losses are negative, so that more is better everywhere.
     pub base: Vec<Option<f64>>,
     /// Score of each expert alone, by task; likewise.
@@ -60,6 +63,7 @@ impl Transfer {
             experts: experts.to_vec(),
             tasks: report.tasks.iter().map(|task| task.task.clone()).collect(),
             own,
+            again: report.tasks.iter().map(|task| task.again).collect(),
             base: tasks.clone().map(|task| score(task, 0)).collect(),
             scores: tasks.map(|task| (1..=experts.len()).map(|at| score(task, at)).collect()).collect(),
             predictors: Vec::new(),
@@ -78,7 +82,9 @@ impl Transfer {
         let places: Vec<Option<usize>> = self.experts.iter().map(place).collect();
         let (mut correlations, mut best, mut nearest) = (Vec::new(), Vec::new(), Vec::new());
         for (task, own) in self.own.iter().enumerate() {
-            let Some(own) = *own else { continue };
+            let Some(own) = own.filter(|_| !self.again.get(task).is_some_and(|again| *again)) else {
+                continue;
+            };
             let Some(of_own) = places[own] else { continue };
             let pairs: Vec<(f64, f64)> = (0..self.experts.len())
                 .filter(|&at| at != own)
@@ -175,6 +181,7 @@ mod tests {
             experts: names.clone(),
             tasks: ["a", "c", "new"].map(String::from).to_vec(),
             own: vec![Some(0), Some(2), None],
+            again: Vec::new(),
             base: vec![Some(0.0); 3],
             scores: vec![row([1.0, 0.5, 0.2, 0.1]), row([0.1, 0.2, 0.9, 0.4]), row([0.0; 4])],
             predictors: Vec::new(),
@@ -185,5 +192,9 @@ mod tests {
             transfer.predictors.iter().map(|p| (p.correlation, p.tasks, p.nearest_is_best)).collect();
         assert_eq!(found, [(Some(1.0), 2, Some(1.0)), (Some(-1.0), 2, Some(0.0))]);
         assert!(transfer.predictors[0].metric.starts_with("mbc"));
+        // The same task with another metric predicts nothing more.
+        transfer.again = vec![false, true, false];
+        transfer.predict(&similarity(Metric::MBC, good));
+        assert_eq!(transfer.predictors.iter().map(|p| p.tasks).min(), Some(1));
     }
 }

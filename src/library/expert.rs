@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::formats::peft::config::Selection;
 use super::formats::{BaseTraits, Format, file_name};
 use super::shortfall::{Lacks, Shortfall};
-use super::{AdapterConfig, Provenance};
+use super::{AdapterConfig, Learned, Provenance, SeenTask};
 use crate::Error;
 use crate::module_path::ModuleNames;
 
@@ -146,6 +146,22 @@ pub struct Expert {
 }
 
 impl Expert {
+    /// All that it has learned, as its provenance says: one that says nothing has its own name to say it.
+    pub fn learned(&self) -> impl Iterator<Item = Learned<'_>> {
+        let known = self.provenance.as_ref();
+        let own = self.name.rsplit('/').next().filter(|_| known.is_none_or(Provenance::is_silent));
+        let own = own.map(|name| Learned { task: Some(name), ..Learned::default() });
+        known.into_iter().flat_map(Provenance::learned).chain(own)
+    }
+
+    /// All that experts have learned, each once, in order: what is made of them has seen it before.
+    pub fn learned_by<'a>(all: impl IntoIterator<Item = &'a Self>) -> Vec<SeenTask> {
+        let mut seen: Vec<SeenTask> = all.into_iter().flat_map(Self::learned).map(SeenTask::from).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        seen
+    }
+
     /// Whether it can be used, wholly or in part.
     pub fn is_usable(&self) -> bool {
         self.status() != Status::Bad

@@ -54,7 +54,7 @@ pub use formats::{BaseTraits, FORMATS, Format, Heads, Selection, formats_table, 
 pub use library::Library;
 pub use manifest::{BaseSpec, CalibrationDefaults, Manifest, RouterDefaults, Template};
 pub(crate) use moved::{moved, real_of, relative};
-pub use provenance::{AdaptedFrom, MergeProvenance, MergedExpert, Provenance, SeenTask, TaskRecord};
+pub use provenance::{AdaptedFrom, Learned, MergeProvenance, MergedExpert, Provenance, SeenTask, TaskRecord};
 pub(crate) use safetensors::replace_safetensors;
 pub(crate) use safetensors::{Dtype, parse_header, read_header};
 pub use safetensors::{NamedTensor, write_safetensors};

@@ -90,6 +90,28 @@ pub struct SeenTask {
     pub dataset_sha256: Option<String>,
 }
 
+/// What an expert has learned, as [`SeenTask`]: read where it is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Learned<'a> {
+    /// Id of the task.
+    pub task: Option<&'a str>,
+    /// Of the task.
+    pub family: Option<&'a str>,
+    /// SHA-256 of the training examples, or of those that they were drawn from.
+    pub dataset_sha256: Option<&'a str>,
+}
+
+impl From<Learned<'_>> for SeenTask {
+    fn from(learned: Learned<'_>) -> Self {
+        let Learned { task, family, dataset_sha256 } = learned;
+        Self {
+            task: task.map(String::from),
+            family: family.map(String::from),
+            dataset_sha256: dataset_sha256.map(String::from),
+        }
+    }
+}
+
 /// One of several tasks that an expert was trained on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -138,44 +160,37 @@ impl Provenance {
     /// Name of the file in an expert's folder.
     pub const FILE: &str = "expert.toml";
 
-    /// SHA-256 of all that it was trained on, also before this training, and of what that was drawn from.
-    pub fn seen(&self) -> impl Iterator<Item = &String> {
-        let each = self.tasks.iter().filter_map(|task| task.dataset_sha256.as_ref());
-        let before = self.seen_before.iter().filter_map(|task| task.dataset_sha256.as_ref());
-        self.dataset_sha256.iter().chain(each).chain(&self.drawn_from).chain(before)
-    }
-
-    /// All that experts have learned, each once, in order: what is made of them has seen it before.
-    pub fn seen_by<'a>(all: impl IntoIterator<Item = &'a Self>) -> Vec<SeenTask> {
-        let mut seen: Vec<SeenTask> = all.into_iter().flat_map(Self::history).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        seen
-    }
-
-    /// What it has learned, and before.
-    fn history(&self) -> Vec<SeenTask> {
-        let of_hash = |hash: &String| SeenTask { dataset_sha256: Some(hash.clone()), ..SeenTask::default() };
-        let family = self.family.clone();
-        let mut all = match self.tasks.as_slice() {
-            [] => vec![SeenTask {
-                task: self.task.clone(),
-                family,
-                dataset_sha256: self.dataset_sha256.clone(),
-            }],
-            tasks => {
-                let of_task = |record: &TaskRecord| SeenTask {
-                    task: Some(record.task.clone()),
-                    family: family.clone(),
-                    dataset_sha256: record.dataset_sha256.clone(),
-                };
-                tasks.iter().map(of_task).chain(self.dataset_sha256.iter().map(of_hash)).collect()
-            }
+    /// What it says that was learned, also before this training, and what the examples were drawn from.
+    pub(super) fn learned(&self) -> impl Iterator<Item = Learned<'_>> {
+        let of_hash = |hash| Learned { dataset_sha256: Some(hash), ..Learned::default() };
+        let family = self.family.as_deref();
+        // Several tasks have a hash together, and no name.
+        let alone = self.task.as_deref().filter(|_| self.tasks.is_empty());
+        let own = Learned {
+            task: alone,
+            family: family.filter(|_| alone.is_some()),
+            dataset_sha256: self.dataset_sha256.as_deref(),
         };
-        all.retain(|seen| seen.task.is_some() || seen.dataset_sha256.is_some());
-        all.extend(self.drawn_from.iter().map(of_hash));
-        all.extend(self.seen_before.iter().cloned());
-        all
+        let each = self.tasks.iter().map(move |record| Learned {
+            task: Some(record.task.as_str()),
+            family,
+            dataset_sha256: record.dataset_sha256.as_deref(),
+        });
+        let before = self.seen_before.iter().map(|seen| Learned {
+            task: seen.task.as_deref(),
+            family: seen.family.as_deref(),
+            dataset_sha256: seen.dataset_sha256.as_deref(),
+        });
+        std::iter::once(own)
+            .chain(each)
+            .chain(self.drawn_from.iter().map(String::as_str).map(of_hash))
+            .chain(before)
+            .filter(|learned| learned.task.is_some() || learned.dataset_sha256.is_some())
+    }
+
+    /// Whether it says nothing of tasks.
+    pub(super) fn is_silent(&self) -> bool {
+        self.task.is_none() && self.tasks.is_empty() && self.seen_before.is_empty()
     }
 
     /// A setting of the training as text, if it is there and one value; untrusted.

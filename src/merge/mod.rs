@@ -28,7 +28,9 @@ use self::parts::{checked, padded, parts_at};
 use self::select::{Selected, Selection, select};
 use crate::catalog::Catalog;
 use crate::clock::now_rfc3339;
-use crate::library::{Claim, MergeProvenance, MergedExpert, NewAdapterConfig, Provenance, write_adapter};
+use crate::library::{
+    Claim, Expert, MergeProvenance, MergedExpert, NewAdapterConfig, Provenance, write_adapter,
+};
 use crate::settings::Setting;
 use crate::{Cancel, Error, Result};
 
@@ -261,9 +263,7 @@ fn provenance(report: &MergeReport, selection: &Selection<'_>) -> Provenance {
             options: report.options.clone(),
             experts: report.experts.clone(),
         }),
-        seen_before: Provenance::seen_by(
-            selection.experts.iter().filter_map(|e| e.expert.provenance.as_ref()),
-        ),
+        seen_before: Expert::learned_by(selection.experts.iter().map(|e| e.expert)),
         ..Provenance::default()
     }
 }

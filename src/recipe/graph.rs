@@ -1,6 +1,6 @@
 //! A recipe as a graph: the libraries that it makes, and the jobs that make and compare them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -13,10 +13,10 @@ use super::tasks::{Task, Tasks};
 use crate::catalog::Catalog;
 use crate::eval::{EvalSpec, NamedLibrary, Unfit, check};
 use crate::jobs::AnyJob;
-use crate::library::{BaseSpec, Library};
+use crate::library::{BaseSpec, Library, file_sha256};
 use crate::outside::hex;
-use crate::text::counted;
-use crate::train::{ClustersSpec, ManySpec, TrainSpec};
+use crate::text::{counted, listed, printable};
+use crate::train::{ClustersSpec, ManySpec, TrainSpec, data_of_experts, read_task};
 use crate::{Error, Result};
 
 /// Name and folder of the library with an expert for each task.
@@ -155,7 +155,8 @@ impl Graph {
     /// # Errors
     /// More clusters than experts; methods that there are not; settings that do not go together; nothing to do.
     pub fn of(recipe: &Recipe, tasks: &Tasks, root: &Path) -> Result<Self> {
-        let mut building = Building { recipe, tasks, root, graph: Self::default(), before: String::new() };
+        let mut building =
+            Building { recipe, tasks, root, graph: Self::default(), before: String::new(), prompts: None };
         let training = TrainSpec { data: vec![root.to_path_buf()], ..recipe.training.clone() };
         training.check().map_err(|error| recipe.fail("training", "", error))?;
         building.private()?;
@@ -185,6 +186,8 @@ struct Building<'a> {
     graph: Graph,
     /// What a library that was there before follows from.
     before: String,
+    /// SHA-256 of the prompts that routers are calibrated with, where a file is given.
+    prompts: Option<String>,
 }
 
 impl Building<'_> {
@@ -199,7 +202,9 @@ impl Building<'_> {
             let path = path
                 .canonicalize()
                 .map_err(|error| self.recipe.fail("private", "library", Error::io(path, error)))?;
-            self.before = described(&Library::open(&path)?);
+            let library = Library::open(&path)?;
+            self.same_tasks(&library)?;
+            self.before = described(&library);
             let (name, making) = (PRIVATE.to_string(), Making::Private);
             self.graph.libraries.push(MadeLibrary { name, path, making, given: true });
             return Ok(());
@@ -217,10 +222,35 @@ impl Building<'_> {
                 at_once: None,
                 training: self.recipe.training.clone(),
             };
-            let training = &self.recipe.training;
-            self.training(name, spec.into(), Vec::new(), (library, own.len(), &own, training));
+            let trained = trained_alone(&own, &self.recipe.training);
+            self.training(name, spec.into(), Vec::new(), (library, own.len(), &own, trained));
         }
         Ok(())
+    }
+
+    /// Refuses a library whose experts were trained on other tasks than those that everything else is to be trained on.
+    fn same_tasks(&self, library: &Library) -> Result<()> {
+        let (given, clusters) = (&self.recipe.tasks.train, &self.recipe.clusters);
+        if given.is_empty() || clusters.k.is_empty() && !self.recipe.controls.joint {
+            return Ok(());
+        }
+        let fail = |problem: String| self.recipe.fail("private", "library", problem);
+        let data = data_of_experts(library, given).map_err(|error| fail(error.to_string()))?;
+        let known = data.iter().map(|path| Ok(read_task(path)?.id)).collect::<Result<BTreeSet<_>>>()?;
+        let wanted: BTreeSet<String> = self.tasks.train.iter().map(|task| task.id.clone()).collect();
+        let named = |ids: Vec<&String>| {
+            let ids: Vec<String> = ids.into_iter().map(|id| printable(id).into_owned()).collect();
+            listed(&ids.iter().map(String::as_str).collect::<Vec<_>>(), "and")
+        };
+        let (more, less): (Vec<_>, Vec<_>) =
+            (known.difference(&wanted).collect(), wanted.difference(&known).collect());
+        let problem = match (more.is_empty(), less.is_empty()) {
+            (true, true) => return Ok(()),
+            (_, false) => format!("has no expert of {}", named(less)),
+            (false, true) => format!("has experts of {}, which are no tasks to train on", named(more)),
+        };
+        let path = library.root.display();
+        Err(fail(format!("{path} {problem}: name the tasks of its experts as train in [tasks], or none")))
     }
 
     fn joint(&mut self) {
@@ -254,7 +284,8 @@ impl Building<'_> {
             max_steps: training.max_steps.map(|steps| steps.saturating_mul(own.len())),
             ..training.clone()
         };
-        self.training(name, spec.into(), Vec::new(), (library, 1, &own, &training));
+        let trained = spec.trained(own.iter().map(|task| task.examples).sum());
+        self.training(name, spec.into(), Vec::new(), (library, 1, &own, trained));
         library
     }
 
@@ -312,7 +343,8 @@ impl Building<'_> {
                     training: training.clone(),
                     ..ClustersSpec::default()
                 };
-                self.training(name, spec.into(), after.clone(), (library, k, &own, &training));
+                let trained = trained_alone(&own, &training);
+                self.training(name, spec.into(), after.clone(), (library, k, &own, trained));
             }
         }
         Ok(())
@@ -333,6 +365,10 @@ impl Building<'_> {
             let problem = format!("no task has items of its {} split", self.recipe.evaluation.split);
             return Err(self.recipe.fail("evaluation", "methods", problem));
         }
+        let prompts = self.recipe.evaluation.calibration.as_deref();
+        self.prompts = prompts
+            .map(|path| file_sha256(path).map_err(|error| self.recipe.fail("evaluation", "prompts", error)))
+            .transpose()?;
         let libraries = self.graph.libraries.clone();
         let named: Vec<(String, bool)> =
             libraries.iter().map(|library| (library.name.clone(), library.making.is_single())).collect();
@@ -382,15 +418,14 @@ impl Building<'_> {
         EvalSpec { tasks, ..self.recipe.evaluation.clone() }
     }
 
-    /// A job that trains on `tasks`, on each as `training` says.
+    /// A job that trains on `tasks`, and takes so many examples.
     fn training(
         &mut self,
         name: String,
         job: AnyJob,
         after: Vec<usize>,
-        (library, adapters, tasks, training): (usize, usize, &[&Task], &TrainSpec),
+        (library, adapters, tasks, trained): (usize, usize, &[&Task], usize),
     ) {
-        let trained = tasks.iter().map(|task| training.steps(task.examples) * training.step_size()).sum();
         let data: Vec<&str> = tasks.iter().map(|task| task.trained.as_str()).collect();
         let digest = self.digest(&job, &after, &data);
         let tasks = tasks.iter().map(|task| (task.id.clone(), task.trained.clone())).collect();
@@ -402,8 +437,8 @@ impl Building<'_> {
     /// A job that asks; its place.
     fn asking(&mut self, name: String, spec: EvalSpec, after: Vec<usize>, methods: usize) -> usize {
         let answers = methods * self.tasks.asked().map(|task| task.items).sum::<usize>();
-        let data: Vec<&str> =
-            self.tasks.asked().flat_map(|task| [task.asked.as_str(), task.trained.as_str()]).collect();
+        let tasks = self.tasks.asked().flat_map(|task| [task.asked.as_str(), task.trained.as_str()]);
+        let data: Vec<&str> = tasks.chain(self.prompts.as_deref()).collect();
         let job = AnyJob::from(spec);
         let digest = self.digest(&job, &after, &data);
         let tasks = BTreeMap::new();
@@ -431,6 +466,11 @@ impl Building<'_> {
     }
 }
 
+/// Examples that a training on each of the tasks takes.
+fn trained_alone(tasks: &[&Task], training: &TrainSpec) -> usize {
+    tasks.iter().map(|task| training.trained(task.examples)).sum()
+}
+
 /// A training on a task as two of which the first makes so many percent of the steps; `None` where one would make none.
 fn parted(training: &TrainSpec, percent: usize) -> Option<[TrainSpec; 2]> {
     let (mut before, mut behind) = (training.clone(), training.clone());
@@ -449,8 +489,8 @@ fn parted(training: &TrainSpec, percent: usize) -> Option<[TrainSpec; 2]> {
     Some([before, behind])
 }
 
-/// What the experts of a library that was there before say of themselves.
+/// What a library that was there before and its experts say of themselves.
 fn described(library: &Library) -> String {
     let of = |expert: &crate::library::Expert| json!([expert.name, expert.provenance]);
-    serde_json::Value::from(library.usable().map(of).collect::<Vec<_>>()).to_string()
+    json!([library.manifest, library.usable().map(of).collect::<Vec<_>>()]).to_string()
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::analysis::DEFAULT_SPARSITY;
 use crate::eval::EvalSpec;
 use crate::library::{BaseSpec, Template};
-use crate::train::TrainSpec;
+use crate::train::{TrainSpec, VALIDATION_OF_A_TASK};
 
 /// An experiment: libraries that are made of tasks, and how they are compared.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,7 +106,8 @@ impl Default for Recipe {
             base: None,
             template: None,
             tasks: TaskLists::default(),
-            training: TrainSpec::default(),
+            // The losses of libraries are of the same items, however many tasks an expert has.
+            training: TrainSpec { validation_items: Some(VALIDATION_OF_A_TASK), ..TrainSpec::default() },
             private: Private::default(),
             clusters: Clusters::default(),
             controls: Controls::default(),

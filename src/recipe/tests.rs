@@ -1,4 +1,7 @@
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
 
 use super::graph::{Clustered, Graph, Making, Node};
 use super::{BUILT_IN, LaidOut, Recipe, SECTIONS, Standing, Tasks, numbers, parse};
@@ -72,6 +75,62 @@ fn the_base_model_of_a_recipe_is_the_same_from_everywhere() {
 }
 
 #[test]
+fn what_follows_from_a_file_is_known_by_its_content() {
+    let place = tempfile::tempdir().unwrap();
+    tasks(place.path(), &["a", "b", "c"]);
+    let prompts = place.path().join("prompts.jsonl");
+    let digests = || {
+        let recipe = read(&format!("{RECIPE}prompts = \"prompts.jsonl\"\n"), place.path());
+        let tasks = Tasks::read(&recipe, &Cancel::new()).unwrap();
+        let graph = Graph::of(&recipe, &tasks, &place.path().join("out")).unwrap();
+        let of = |name: &str| graph.nodes.iter().find(|node| node.name == name).unwrap().digest.clone();
+        [of("private"), of("eval-private")]
+    };
+    std::fs::write(&prompts, "{\"instruction\":\"one\",\"input\":\"\",\"output\":\"x\"}\n").unwrap();
+    let before = digests();
+    std::fs::write(&prompts, "{\"instruction\":\"two\",\"input\":\"\",\"output\":\"x\"}\n").unwrap();
+    let after = digests();
+    assert_eq!(before[0], after[0]);
+    assert_ne!(before[1], after[1]);
+}
+
+#[test]
+fn a_library_that_was_there_before_has_to_be_of_the_tasks_of_the_recipe() {
+    let place = tempfile::tempdir().unwrap();
+    tasks(place.path(), &["a", "b", "c"]);
+    let library = place.path().join("library");
+    for (expert, task) in [("first", "a"), ("second", "b")] {
+        let folder = library.join(expert);
+        std::fs::create_dir_all(&folder).unwrap();
+        let shape = |name: &str, rows: usize, columns: usize| {
+            let values = Tensor::zeros((rows, columns), DType::F32, &Device::Cpu).unwrap();
+            (format!("base_model.model.model.layers.0.self_attn.q_proj.{name}.weight"), values)
+        };
+        let tensors = HashMap::from([shape("lora_A", 1, 4), shape("lora_B", 4, 1)]);
+        candle_core::safetensors::save(&tensors, folder.join("adapter_model.safetensors")).unwrap();
+        let config = "{\"peft_type\":\"LORA\",\"r\":1,\"lora_alpha\":1,\"target_modules\":[\"q_proj\"]}";
+        std::fs::write(folder.join("adapter_config.json"), config).unwrap();
+        std::fs::write(folder.join("expert.toml"), format!("task = {task:?}\n")).unwrap();
+    }
+    let text =
+        |tasks: &str| format!("{}[private]\nlibrary = \"library\"\n", RECIPE.replace("\"tasks\"", tasks));
+    let refused = |tasks: &str| error(&text(tasks), place.path());
+    assert!(refused("\"tasks\"").contains("has no expert of c: name the tasks"), "{}", refused("\"tasks\""));
+    let less = refused("\"tasks/a\"");
+    assert!(less.contains("no data for second"), "{less}");
+    let digest = || {
+        let recipe = read(&text("\"tasks/a\", \"tasks/b\""), place.path());
+        let tasks = Tasks::read(&recipe, &Cancel::new()).unwrap();
+        Graph::of(&recipe, &tasks, &place.path().join("out")).unwrap().nodes[0].digest.clone()
+    };
+    // What it says for all of its experts is part of what follows from it.
+    let before = digest();
+    std::fs::write(library.join("library.toml"), "[template]\nprompt = \"{instruction} {input}?\"\n")
+        .unwrap();
+    assert_ne!(before, digest());
+}
+
+#[test]
 fn a_recipe_becomes_libraries_and_jobs_that_wait_for_each_other() {
     let place = tempfile::tempdir().unwrap();
     tasks(place.path(), &["a", "b", "c", "d*"]);
@@ -102,6 +161,13 @@ fn a_recipe_becomes_libraries_and_jobs_that_wait_for_each_other() {
     // All train on as many examples.
     let trained: Vec<usize> = graph.nodes.iter().map(|node| node.trained).filter(|n| *n > 0).collect();
     assert_eq!(trained, [30; 7]);
+    // And are validated on the same items of each task.
+    let items = |node: &Node| match &node.job {
+        job if job.get::<TrainSpec>().is_some() => job.get::<TrainSpec>().unwrap().validation_items,
+        job if job.get::<ManySpec>().is_some() => job.get::<ManySpec>().unwrap().training.validation_items,
+        job => job.get::<ClustersSpec>().unwrap().training.validation_items,
+    };
+    assert!(graph.nodes[..7].iter().all(|node| items(node) == Some(20)));
     let private = graph.nodes[0].job.get::<ManySpec>().unwrap();
     assert_eq!((private.tasks.len(), private.training.max_steps), (3, Some(5)));
     assert_eq!(graph.nodes[1].job.get::<TrainSpec>().unwrap().max_steps, Some(15));

@@ -101,7 +101,21 @@ impl Batches {
     }
 }
 
+/// Examples that go through the model in so many steps of `size` over so many of them, each as often as it comes: the
+/// last step of an epoch has what is left.
+pub fn examples_in(steps: usize, size: usize, examples: usize) -> usize {
+    let per_epoch = examples.div_ceil(size.max(1)).max(1);
+    let (whole, rest) = (steps / per_epoch, steps % per_epoch);
+    let within = rest.saturating_mul(size).min(examples);
+    whole.saturating_mul(examples).saturating_add(within)
+}
+
 impl TrainSpec {
+    /// Examples that the training takes out of so many, each as often as it comes.
+    pub fn trained(&self, examples: usize) -> usize {
+        examples_in(self.steps(examples), self.step_size(), examples)
+    }
+
     /// Steps that the training takes on so many examples.
     pub fn steps(&self, examples: usize) -> usize {
         let per_epoch = examples.div_ceil(self.step_size().max(1)).max(1);
@@ -133,6 +147,17 @@ mod tests {
     fn epoch(batches: &mut Batches, epoch: usize) -> Vec<Vec<usize>> {
         let n = batches.per_epoch();
         (epoch * n..(epoch + 1) * n).map(|step| batches.of(step)).collect()
+    }
+
+    #[test]
+    fn what_is_counted_is_what_the_steps_take() {
+        for (sizes, steps) in [(&[19][..], 1), (&[19], 4), (&[19, 5], 7), (&[3], 5), (&[16, 16], 4)] {
+            let mut batches = batches(sizes, |_| {});
+            let taken: usize = (0..steps).map(|step| batches.of(step).len()).sum();
+            assert_eq!(examples_in(steps, 8, sizes.iter().sum()), taken, "{sizes:?} {steps}");
+        }
+        let spec = TrainSpec { max_steps: Some(4), batch: 16, ..TrainSpec::default() };
+        assert_eq!((spec.trained(19), spec.trained(100), spec.trained(0)), (38, 64, 0));
     }
 
     #[test]

@@ -40,6 +40,7 @@ mod together;
 mod train;
 mod training;
 
+pub use batches::examples_in;
 pub use blend::{Blend, BlendModule, BlendPart};
 pub use clusters::{
     CLUSTERS, ClustersPlan, ClustersReport, ClustersSpec, no_data, plan_clusters, train_clusters,
@@ -59,6 +60,7 @@ pub use many::{MANY, ManyReport, ManySpec, plan_many, train_many};
 pub use memory_need::Forecast;
 pub use one::{Adapted, OneOf};
 pub use optimiser::{AdamW, clip};
+pub use prepare::VALIDATION_OF_A_TASK;
 pub use rows::{RowTraining, RowsEvent, TrainRow, refuse_single, train_rows};
 pub use schedule::Schedule;
 pub use settings::{INIT, TRAINING};

@@ -17,9 +17,10 @@ use crate::outside::hex;
 use crate::text::counted;
 use crate::{Error, Result};
 
-/// Validation examples that are looked at, over all tasks, and at least for each of several tasks.
+/// Validation examples that are looked at, over all tasks.
 const VALIDATION: usize = 200;
-const VALIDATION_OF_A_TASK: usize = 20;
+/// At least for each of several tasks.
+pub const VALIDATION_OF_A_TASK: usize = 20;
 
 /// One task's data.
 pub(super) struct Task {
@@ -162,6 +163,7 @@ impl Prepared {
 
 fn read(spec: &TrainSpec) -> Result<(Vec<Task>, Option<Vec<Example>>)> {
     let most = (VALIDATION / spec.data.len().max(1)).max(VALIDATION_OF_A_TASK);
+    let most = spec.validation_items.unwrap_or(most);
     let mut tasks = Vec::new();
     for path in &spec.data {
         let mut data = Dataset::load_for_training(path)?;
@@ -186,7 +188,7 @@ fn read(spec: &TrainSpec) -> Result<(Vec<Task>, Option<Vec<Example>>)> {
     }
     let given = spec.validation.as_deref().map(read_examples).transpose()?;
     let given = given.map(|mut examples| {
-        examples.truncate(VALIDATION);
+        examples.truncate(spec.validation_items.unwrap_or(VALIDATION));
         examples
     });
     Ok((tasks, given))

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use candle_core::DType;
 use half::f16;
 
+use super::batches::examples_in;
 use super::identity::Identity;
 use super::lora::LoraTrainer;
 use super::prepare::Prepared;
@@ -76,7 +77,7 @@ fn save(made: Made<'_>, model: &Model, report: &TrainReport) -> Result<()> {
             .filter_map(|setting| Some((setting.id.to_string(), setting.json(&given)?)))
             .collect(),
         steps: Some(report.steps),
-        epochs: Some(report.steps as f64 * spec.step_size() as f64 / examples as f64),
+        epochs: Some(examples_in(report.steps, spec.step_size(), examples) as f64 / examples as f64),
         seed: Some(spec.seed),
         base: Some(base),
         base_sha256: if model.path.is_file() { Some(file_sha256(&model.path)?) } else { None },

@@ -145,6 +145,13 @@ pub static TRAINING: &[Setting<TrainSpec>] = &[
         .form("Validation", "a .jsonl file; empty: 5 % of a single file")
         .advanced()
         .single(),
+    Setting::new("validation_items", Kind::OptionalWhole(field!(TrainSpec.validation_items), STEPS))
+        .flag("validation-items", "Validation examples of each task that the loss is measured on")
+        .value("N")
+        .unset("200 in all, but 20 of each task at least; 20 in a recipe")
+        .form("Validation items", "of each task; empty: 200 in all")
+        .advanced()
+        .recorded(),
     Setting::new("log", Kind::Path(field!(TrainSpec.log)))
         .flag("log", "Write one JSON line per step")
         .value("FILE.jsonl")

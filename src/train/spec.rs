@@ -63,6 +63,10 @@ pub struct TrainSpec {
     pub by_length: bool,
     /// Validation examples for a `.jsonl` file.
     pub validation: Option<PathBuf>,
+    /// Validation examples of each task that the loss is measured on, at most; `None` means 200, of several tasks divided
+    /// among them, but 20 at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_items: Option<usize>,
     /// One JSON line per step.
     pub log: Option<PathBuf>,
     /// Steps between two saved states of a job; `None` saves about once a minute.
@@ -107,6 +111,7 @@ impl Default for TrainSpec {
             shuffle: true,
             by_length: false,
             validation: None,
+            validation_items: None,
             log: None,
             checkpoint_every: None,
             base: None,
@@ -137,6 +142,7 @@ impl TrainReport {
             expert: expert.into(),
             path,
             steps: provenance.steps.unwrap_or_default(),
+            examples: provenance.examples.unwrap_or_default(),
             train_loss: provenance.train_loss?,
             validation_loss: provenance.validation_loss,
             base_validation_loss: provenance.base_validation_loss,
@@ -156,6 +162,9 @@ pub struct TrainReport {
     pub path: PathBuf,
     /// Steps that were trained.
     pub steps: usize,
+    /// Training examples; 0 where an earlier version did not say.
+    #[serde(default)]
+    pub examples: usize,
     /// NaN where no step was made.
     #[serde(deserialize_with = "null_is_nan")]
     pub train_loss: f64,

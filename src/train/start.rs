@@ -5,7 +5,7 @@ use std::path::Path;
 use super::TrainSpec;
 use super::lora::{LoraTrainer, is_target, linears_of};
 use crate::catalog::Catalog;
-use crate::library::{Adapter, Expert, Provenance, SeenTask};
+use crate::library::{Adapter, Expert, SeenTask};
 use crate::model::ModelFiles;
 use crate::module_path::{ModulePath, kinds};
 use crate::{Error, Result};
@@ -33,7 +33,7 @@ impl Start {
             (Some(one), _) | (None, [one]) => one,
             _ => return Err(Error::file(path, "is not one adapter: give its folder or file")),
         };
-        Ok(Self { adapter: one.load()?, seen: Provenance::seen_by(&one.provenance) })
+        Ok(Self { adapter: one.load()?, seen: Expert::learned_by([one]) })
     }
 }
 

@@ -479,6 +479,7 @@ impl Training<'_> {
             expert: self.spec.name.clone(),
             path,
             steps: self.steps,
+            examples: prepared.examples().count(),
             train_loss: standing.train_loss.unwrap_or(f64::NAN),
             validation_loss: standing.validation.all,
             base_validation_loss: standing.base.all,

@@ -276,6 +276,7 @@ pub fn eval_job(id: &str, state: JobState) -> JobSummary {
 pub fn evaluated() -> Evaluated {
     let task = |name: &str, family: &str, held_out, metric: &str| ReportedTask {
         task: name.into(),
+        yaml: None,
         family: family.into(),
         held_out,
         items: 4,

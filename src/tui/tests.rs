@@ -204,6 +204,7 @@ fn trained(state: JobState) -> Message {
             expert: "topic".into(),
             path: "library/topic".into(),
             steps: 200,
+            examples: 1600,
             train_loss: 0.4,
             validation_loss: Some(0.512),
             base_validation_loss: Some(2.049),

@@ -16,8 +16,9 @@ use sha2::{Digest, Sha256};
 use config::{Config, Source};
 use words::{Problem, Rows};
 
-use super::asked_task::{AskedTask, digest_of};
-use super::shots::{self, Shots};
+use super::asked_task::AskedTask;
+use super::digest::digest_of;
+use super::shots::{self, Draw, Shots};
 use super::split::Split;
 use super::wording::Wording;
 use crate::import::{self, Row};
@@ -203,11 +204,16 @@ pub(super) fn load(path: &Path, split: Split, limit: usize, shots: Option<usize>
             let drawn =
                 drawn.map_err(|problem| Error::file(path, format!("its examples: the split {problem}")))?;
             let examples = Rows::new(&pool.rows, &features).items(&config, Some(contexts));
-            Shots::new(&examples.map_err(|problem| in_file(&pool.file, problem))?.0, drawn)
+            let examples = examples.map_err(|problem| in_file(&pool.file, problem))?.0;
+            Shots::new(&examples, drawn, pool.draw(&config))
         }
     };
-    let trained: BTreeSet<String> = trained(&config, &data, &features, contexts);
-    let family = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let known = |split: &Option<String>| known(split.as_deref(), (&config, &data), &features, contexts);
+    let trained: BTreeSet<String> = known(&config.training);
+    let other_splits: BTreeSet<String> =
+        [&config.validation, &config.test].into_iter().flat_map(known).collect();
+    // Where a file lies says nothing of whose task it is.
+    let group = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     let one = |(at, measure): (usize, config::Measure)| {
         let mut wording = Wording {
             before: before.clone(),
@@ -220,17 +226,13 @@ pub(super) fn load(path: &Path, split: Split, limit: usize, shots: Option<usize>
             identity: String::new(),
         };
         wording.identity = identity(&wording);
-        let info = TaskInfo {
-            id: config.task.clone(),
-            family: family.clone(),
-            metric: measure.scorer,
-            ..TaskInfo::default()
-        };
+        let info = TaskInfo { id: config.task.clone(), metric: measure.scorer, ..TaskInfo::default() };
         AskedTask {
             label: match config.measures.len() {
                 1 => config.task.clone(),
                 _ => format!("{} ({})", config.task, measure.name),
             },
+            group: group.clone(),
             again: at > 0,
             digest: digest_of(&all, &info.options),
             info,
@@ -241,7 +243,7 @@ pub(super) fn load(path: &Path, split: Split, limit: usize, shots: Option<usize>
             wording,
             majority: None,
             trained: trained.clone(),
-            other_splits: BTreeSet::new(),
+            other_splits: other_splits.clone(),
         }
     };
     Ok(config.measures.clone().into_iter().enumerate().map(one).collect())
@@ -257,9 +259,14 @@ fn identity(wording: &Wording) -> String {
     hex(&Sha256::digest(format!("{wording:?}")))
 }
 
-/// What the training split is known by, where there is one.
-fn trained(config: &Config, data: &Data, features: &Row, contexts: bool) -> BTreeSet<String> {
-    let rows = config.training.as_ref().and_then(|split| data.rows(split).ok());
+/// What a split is known by, where there is one.
+fn known(
+    split: Option<&str>,
+    (config, data): (&Config, &Data),
+    features: &Row,
+    contexts: bool,
+) -> BTreeSet<String> {
+    let rows = split.and_then(|split| data.rows(split).ok());
     let items = rows.and_then(|(rows, _)| Rows::new(&rows, features).items(config, Some(contexts)).ok());
     items.iter().flat_map(|(items, _)| known_hashes(items as &[Example])).collect()
 }
@@ -272,6 +279,17 @@ struct Pool {
     same: bool,
     /// Whether the file lists them itself.
     listed: bool,
+}
+
+impl Pool {
+    /// How examples are chosen from it.
+    fn draw(&self, config: &Config) -> Draw {
+        match (config.shots.first, self.same) {
+            (true, _) => Draw::First,
+            (false, true) => Draw::Same,
+            (false, false) => Draw::Others,
+        }
+    }
 }
 
 /// What examples are drawn from, by the rules of `fewshot_docs`.
@@ -298,8 +316,5 @@ fn drawn(
     let known = |row| (!pool.listed || pool.same).then_some(row);
     let (from, items): (Vec<_>, Vec<_>) =
         (pool.rows.iter().map(Some).collect(), rows.iter().map(known).collect());
-    match config.shots.first {
-        true => shots::first(&from, &items, count),
-        false => shots::draw(&from, &items, count, pool.same),
-    }
+    shots::draw(&from, &items, count, pool.draw(config))
 }

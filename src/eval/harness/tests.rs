@@ -9,6 +9,7 @@ use super::{Data, find, load};
 use crate::eval::asked_task::AskedTask;
 use crate::eval::split::Split;
 use crate::library::Template;
+use crate::train::known_hashes;
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lm_eval")
@@ -173,6 +174,11 @@ fn a_folder_as_the_hub_keeps_it_is_read_by_its_splits() {
     assert_eq!((tasks.len(), tasks[0].items, tasks[0].all.len(), tasks[0].shots.count()), (1, 2, 3, 2));
     assert!(tasks[0].shots.of(1).all(|shot| shot.instruction.starts_with("train ")));
     assert_eq!(tasks[0].wording.stops, Some(vec!["\n\n".to_string()]));
+    // An expert of the rows that are asked is known by them, and the file's folder is no family.
+    let asked = known_hashes(&tasks[0].all);
+    assert!(asked.iter().all(|hash| tasks[0].other_splits.contains(hash)));
+    assert!(!asked.iter().any(|hash| tasks[0].trained.contains(hash)) && !tasks[0].trained.is_empty());
+    assert_eq!((&tasks[0].info.family, tasks[0].group.is_some(), tasks[0].is_yaml()), (&None, true, true));
     // Others ask for other numbers of examples, but not where a file says 0.
     assert_eq!(load(&path, Split::Test, 9, Some(4)).unwrap()[0].shots.count(), 4);
     std::fs::write(&path, yaml.replace("fewshot: 2", "fewshot: 0")).unwrap();

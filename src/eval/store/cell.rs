@@ -89,8 +89,8 @@ impl Cell {
         &self.known
     }
 
-    /// All that was kept of the items, answers too, read from the file: of several records of an item the last one, or
-    /// the last that has an answer.
+    /// All that was kept of the items, answers too, read from the file: of several records of an item the last one, with
+    /// the answer of one before it that has the same score.
     ///
     /// # Errors
     /// What is in the place of the file.
@@ -98,7 +98,10 @@ impl Cell {
         let mut records: Vec<Option<Record>> = vec![None; self.known.len()];
         each_line(&self.path, &mut |item, record| {
             let Some(place) = records.get_mut(item) else { return };
-            let says_less = |old: &Record| old.answer.is_some() && record.answer.is_none();
+            let says_less = |old: &Record| {
+                let same = old.score.total_cmp(&record.score).is_eq();
+                same && old.answer.is_some() && record.answer.is_none()
+            };
             if !place.as_ref().is_some_and(says_less) {
                 *place = Some(record);
             }

@@ -143,6 +143,9 @@ mod tests {
         cell.append(vec![(0, answered.clone())]).unwrap();
         cell.append(vec![(0, record(0.25))]).unwrap();
         assert_eq!(store.cell(&origin("a"), 1).unwrap().records().unwrap()[0], Some(answered));
+        // Another score is no more of what was answered.
+        cell.append(vec![(0, record(0.0))]).unwrap();
+        assert_eq!(store.cell(&origin("a"), 1).unwrap().records().unwrap()[0], Some(record(0.0)));
     }
 
     #[test]

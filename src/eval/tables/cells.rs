@@ -96,6 +96,7 @@ pub(super) mod testing {
         let metric = |name: &str| *Scorer::named(name).unwrap();
         let task = |name: &str, held_out, name_of: &str| ReportedTask {
             task: name.into(),
+            yaml: None,
             family: "words, mostly".into(),
             held_out,
             items: 4,

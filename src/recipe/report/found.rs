@@ -10,7 +10,7 @@ use crate::library::{Expert, Library};
 use crate::recipe::graph::{Clustered, JOINT, MadeLibrary, Making};
 use crate::recipe::laid_out::LaidOut;
 use crate::recipe::methods::ONLY;
-use crate::train::{ClustersSpec, TrainReport};
+use crate::train::{ClustersSpec, TrainReport, examples_in};
 
 /// What is known of a library.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,7 +149,7 @@ impl Found {
         let shown = evaluation.as_ref().and_then(|report| shown_router(report, &libraries));
         let (by_k, over_seeds) = (Vec::new(), Vec::new());
         let mut all = Self { libraries, by_k, over_seeds, evaluation, shown, group, is_loss };
-        all.by_k = all.over_k(&families_of(laid));
+        all.by_k = all.over_k(&families_of(laid)?);
         all.over_seeds = all.by_seeds();
         Ok(all)
     }
@@ -204,7 +204,7 @@ impl Found {
         self.libraries.iter().filter(is_it).collect()
     }
 
-    fn over_k(&self, families: &BTreeMap<&str, &str>) -> Vec<FoundK> {
+    fn over_k(&self, families: &BTreeMap<String, String>) -> Vec<FoundK> {
         let of = |found: &FoundLibrary| match found.library.making {
             Making::Clusters(Clustered { k, share, .. }) => Some((share, k)),
             _ => None,
@@ -213,7 +213,7 @@ impl Found {
         sizes.into_iter().map(|wanted| self.one_k(wanted, families)).collect()
     }
 
-    fn one_k(&self, wanted: (usize, usize), families: &BTreeMap<&str, &str>) -> FoundK {
+    fn one_k(&self, wanted: (usize, usize), families: &BTreeMap<String, String>) -> FoundK {
         let own = self.having(wanted, false);
         let mean = |values: Vec<f64>| Mean::of(&values);
         let losses =
@@ -323,11 +323,19 @@ fn count_starts(libraries: &mut [FoundLibrary]) {
     }
 }
 
-/// The families of the tasks, of those that have one, by the tasks' names.
-fn families_of(laid: &LaidOut) -> BTreeMap<&str, &str> {
-    let tasks = laid.tasks.train.iter();
-    let known = tasks.filter_map(|task| Some((task.id.as_str(), task.family.as_deref()?)));
-    known.filter(|(_, family)| !family.is_empty()).collect()
+/// The families of the private experts, of those whose tasks have one, by the experts' names.
+fn families_of(laid: &LaidOut) -> Result<BTreeMap<String, String>> {
+    let given = laid.graph.libraries.first().filter(|library| library.given);
+    let all: Vec<(String, Option<String>)> = match given {
+        // Experts that were there before may be called otherwise than their tasks.
+        Some(library) => {
+            let experts = Library::open(&library.path)?.experts.into_iter();
+            experts.map(|expert| (expert.name, expert.provenance.and_then(|known| known.family))).collect()
+        }
+        None => laid.tasks.train.iter().map(|task| (task.id.clone(), task.family.clone())).collect(),
+    };
+    let known = all.into_iter().filter_map(|(name, family)| Some((name, family?)));
+    Ok(known.filter(|(_, family)| !family.is_empty()).collect())
 }
 
 /// The tasks whose mean is shown: those held out where there are some; shares before losses.
@@ -366,7 +374,10 @@ fn add(found: &mut FoundLibrary, report: &AnyReport, step_size: usize) {
 
 fn add_training(found: &mut FoundLibrary, report: &TrainReport, step_size: usize) {
     found.experts += 1;
-    found.trained += report.steps * step_size;
+    found.trained += match report.examples {
+        0 => report.steps * step_size,
+        examples => examples_in(report.steps, step_size, examples),
+    };
     if report.tasks.is_empty() {
         found.losses.extend(report.validation_loss.map(|loss| (loss, report.base_validation_loss)));
     } else {
@@ -380,7 +391,8 @@ fn add_expert(found: &mut FoundLibrary, expert: &Expert) {
     let Some(provenance) = &expert.provenance else { return };
     let number = |name: &str| provenance.settings.get(name).and_then(serde_json::Value::as_u64);
     let step = number("batch").unwrap_or(0) * number("accumulate").unwrap_or(1);
-    found.trained += provenance.steps.unwrap_or(0) * step as usize;
+    let (steps, examples) = (provenance.steps.unwrap_or(0), provenance.examples.unwrap_or(0));
+    found.trained += examples_in(steps, step as usize, examples);
     found.losses.extend(provenance.validation_loss.map(|loss| (loss, provenance.base_validation_loss)));
 }
 
@@ -433,7 +445,8 @@ mod tests {
         let found = Found { libraries: libraries.collect(), ..found };
         let expected = [("random-1", "mbc-1"), ("random-2", "mbc-2")];
         assert_eq!(named(&found), expected.map(|(one, other)| (one.to_string(), other.to_string())));
-        let families = BTreeMap::from([("a", "x"), ("b", "x"), ("c", "y")]);
+        let families =
+            BTreeMap::from([("a", "x"), ("b", "x"), ("c", "y")].map(|(a, b)| (a.into(), b.into())));
         let row = found.one_k((0, 2), &families);
         assert_eq!((row.clusters, row.seeds, row.stability, row.families), (1, 2, None, None));
     }
@@ -464,6 +477,7 @@ mod tests {
 
         let task = |name: &str, again| ReportedTask {
             task: name.into(),
+            yaml: None,
             family: String::new(),
             held_out: true,
             items: 10,

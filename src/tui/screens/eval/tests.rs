@@ -54,6 +54,7 @@ fn eval_app() -> App {
 fn large(methods: usize, tasks: usize) -> Evaluated {
     let task = |at: usize| ReportedTask {
         task: format!("task_{at:03}"),
+        yaml: None,
         family: format!("family_{}", at / 8),
         held_out: at.is_multiple_of(4),
         items: 10,

@@ -6,7 +6,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::eval::{EvalReport, Method, mean_text};
+use crate::eval::{EvalReport, Method, ReportedTask, mean_text};
 use crate::routing::Router;
 use crate::text::{counted, printable};
 use crate::tui::heatmap::{Heatmap, HeatmapState, MapMove};
@@ -49,9 +49,11 @@ fn is_own(expert: &str, task: &str) -> bool {
 
 impl Matrix {
     fn of(report: &EvalReport) -> Self {
+        // The same task with another metric would count twice.
+        let is_shown = |task: &ReportedTask| !task.metric.is_loss() && !task.again;
         let tasks: Vec<usize> =
-            (0..report.tasks.len()).filter(|task| !report.tasks[*task].metric.is_loss()).collect();
-        let own = |name: &str| tasks.iter().position(|task| is_own(name, &report.tasks[*task].task));
+            (0..report.tasks.len()).filter(|task| is_shown(&report.tasks[*task])).collect();
+        let own = |name: &str| tasks.iter().position(|task| is_own(name, &report.tasks[*task].info().id));
         let mut experts: Vec<(usize, String)> =
             report.methods.iter().enumerate().filter_map(|(at, label)| Some((at, expert(label)?))).collect();
         experts.sort_by(|(_, a), (_, b)| match (own(a), own(b)) {
@@ -80,8 +82,8 @@ impl Matrix {
         let mut asked = 0;
         let mut helpful = vec![false; self.experts.len()];
         for (row, &task) in self.tasks.iter().enumerate() {
-            let name = &report.tasks[task].task;
-            let own = self.experts.iter().position(|(_, expert)| is_own(expert, name));
+            let name = report.tasks[task].info().id;
+            let own = self.experts.iter().position(|(_, expert)| is_own(expert, &name));
             let scores =
                 || (0..self.experts.len()).map(|column| self.get(row, column)).filter(|v| !v.is_nan());
             asked += usize::from(own.is_some());
@@ -221,6 +223,7 @@ mod tests {
     fn report() -> EvalReport {
         let task = |name: &str| ReportedTask {
             task: name.into(),
+            yaml: None,
             family: String::new(),
             held_out: false,
             items: 2,
