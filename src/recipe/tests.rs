@@ -86,9 +86,9 @@ fn what_follows_from_a_file_is_known_by_its_content() {
         let of = |name: &str| graph.nodes.iter().find(|node| node.name == name).unwrap().digest.clone();
         [of("private"), of("eval-private")]
     };
-    std::fs::write(&prompts, "{\"instruction\":\"one\",\"input\":\"\",\"output\":\"x\"}\n").unwrap();
+    std::fs::write(&prompts, "{\"prompt\":\"one\"}\n").unwrap();
     let before = digests();
-    std::fs::write(&prompts, "{\"instruction\":\"two\",\"input\":\"\",\"output\":\"x\"}\n").unwrap();
+    std::fs::write(&prompts, "{\"prompt\":\"two\"}\n").unwrap();
     let after = digests();
     assert_eq!(before[0], after[0]);
     assert_ne!(before[1], after[1]);
@@ -125,8 +125,11 @@ fn a_library_that_was_there_before_has_to_be_of_the_tasks_of_the_recipe() {
     };
     // What it says for all of its experts is part of what follows from it.
     let before = digest();
-    std::fs::write(library.join("library.toml"), "[template]\nprompt = \"{instruction} {input}?\"\n")
-        .unwrap();
+    std::fs::write(
+        library.join("library.toml"),
+        "[template]\nprompt = \"{instruction} {input}?\"\nend = \"\"\n",
+    )
+    .unwrap();
     assert_ne!(before, digest());
 }
 

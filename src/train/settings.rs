@@ -149,8 +149,6 @@ pub static TRAINING: &[Setting<TrainSpec>] = &[
         .flag("validation-items", "Validation examples of each task that the loss is measured on")
         .value("N")
         .unset("200 in all, but 20 of each task at least; 20 in a recipe")
-        .form("Validation items", "of each task; empty: 200 in all")
-        .advanced()
         .recorded(),
     Setting::new("log", Kind::Path(field!(TrainSpec.log)))
         .flag("log", "Write one JSON line per step")

@@ -352,6 +352,6 @@ mod tests {
         ] {
             assert!(help.contains(line), "{line}\n{help}");
         }
-        assert!(help.contains("--init") && !help.contains("--validation"));
+        assert!(help.contains("--init") && !help.contains("--validation <"));
     }
 }
