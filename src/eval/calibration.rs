@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
-use crate::library::{BaseLocation, CalibrationDefaults, Expert, Library, Provenance, fit_base, state_dir};
+use crate::library::{BaseLocation, CalibrationDefaults, Expert, Library, fit_base, state_dir};
 use crate::model::base_shape;
 use crate::outside::own;
 use crate::routing::{
@@ -199,16 +199,26 @@ struct OwnPlaces {
     tasks: Option<PathBuf>,
     /// What `library.toml` names.
     usual: Option<ChosenPrompts>,
-    /// Each expert with the task and the dataset that its provenance names.
-    experts: Vec<(String, Option<String>, Option<String>)>,
+    experts: Vec<OwnNames>,
+}
+
+/// An expert, with the tasks and the dataset that its provenance names.
+struct OwnNames {
+    expert: String,
+    tasks: Vec<String>,
+    dataset: Option<String>,
 }
 
 impl OwnPlaces {
     fn of(library: &Library, tasks: Option<PathBuf>) -> Self {
         let experts = library.usable().map(|expert| {
             let provenance = expert.provenance.as_ref();
-            let of = |field: fn(&Provenance) -> &Option<String>| provenance.and_then(|p| field(p).clone());
-            (expert.name.clone(), of(|p| &p.task), of(|p| &p.dataset))
+            let tasks = provenance.map_or_else(Vec::new, |known| match known.tasks.as_slice() {
+                [] => known.task.iter().cloned().collect(),
+                several => several.iter().map(|record| record.task.clone()).collect(),
+            });
+            let dataset = provenance.and_then(|known| known.dataset.clone());
+            OwnNames { expert: expert.name.clone(), tasks, dataset }
         });
         Self {
             root: library.root.clone(),
@@ -232,10 +242,12 @@ impl OwnPlaces {
         for path in chosen.iter().map(|path| find_tasks(path)).collect::<Result<Vec<_>>>()?.concat() {
             known.push((read_task(&path)?.id, path));
         }
-        let paths = |(name, task, dataset): &(String, Option<String>, Option<String>)| {
+        let paths = |OwnNames { expert: name, tasks, dataset }: &OwnNames| {
             let named =
-                |wanted: &str| known.iter().find(|(id, _)| id == wanted).map(|(_, path)| vec![path.clone()]);
-            let given = task.as_deref().and_then(named).or_else(|| named(name));
+                |wanted: &String| known.iter().find(|(id, _)| id == wanted).map(|(_, path)| path.clone());
+            // Of several, all have to be there.
+            let given: Option<Vec<PathBuf>> = tasks.iter().map(named).collect();
+            let given = given.filter(|paths| !paths.is_empty()).or_else(|| Some(vec![named(name)?]));
             let places = dataset.as_deref().map_or_else(Vec::new, |named| dataset_places(&self.root, named));
             let there = |place: &Vec<PathBuf>| place.iter().all(|path| path.exists());
             (name.clone(), given.or_else(|| places.into_iter().find(there)).unwrap_or_default())
@@ -336,6 +348,19 @@ mod tests {
         );
         assert!(!has_own_data(&library), "nothing is known of the last one");
         library.experts.pop();
+        // An expert of several tasks is known where all of them are there.
+        let record = |task: &str| crate::library::TaskRecord { task: task.into(), ..Default::default() };
+        for (tasks, known) in [(["plural", "negate"], true), (["plural", "sum"], false)] {
+            let mut both = expert("both");
+            both.provenance = Some(crate::library::Provenance {
+                task: Some(tasks.join("+")),
+                tasks: tasks.map(record).to_vec(),
+                ..Default::default()
+            });
+            library.experts.push(both);
+            assert_eq!(has_own_data(&library), known, "{tasks:?}");
+            library.experts.pop();
+        }
         std::fs::remove_dir_all(&tasks).unwrap();
         assert!(!has_own_data(&library), "it is gone");
         assert!(!has_own_data(&Library::default()));

@@ -94,12 +94,14 @@ impl Progress {
 
     fn event(&mut self, event: JobEvent) {
         // What lies between the end and this was no work.
-        self.waiting |= matches!(event, JobEvent::Resumed { .. });
+        let resumed = matches!(event, JobEvent::Resumed { .. });
+        self.waiting |= resumed;
         self.work_until(event.time());
+        // All else is said by a worker that has its turn.
+        self.waiting = resumed;
         match event {
             JobEvent::Started { time, steps } => {
                 self.started.get_or_insert(time);
-                self.waiting = false;
                 self.steps = self.steps.max(steps);
             }
             JobEvent::Stage { text, .. } => self.stage = Some(text),
@@ -229,6 +231,10 @@ mod tests {
         (1..=4).for_each(|n| step(&mut progress, n, 1 + n, n as f64));
         progress.line(br#"{"event":"resumed","time":200}"#);
         assert!(progress.waiting && progress.step == 4);
+        // What begins may not be among what was read.
+        let mut running = progress.clone();
+        step(&mut running, 4, 300, 4.0);
+        assert!(!running.waiting);
         progress.line(br#"{"event":"started","time":300,"steps":0}"#);
         assert!(!progress.waiting && progress.started == Some(1.0));
         step(&mut progress, 3, 301, 30.0);

@@ -9,6 +9,7 @@ use super::job_dir::read_spec;
 use super::kinds::AnyJob;
 use super::layout::{EVENTS, HOLD, LOCK, RESULT, is_id};
 use super::order::place;
+use super::progress::Progress;
 use super::share::Share;
 use super::times::now;
 use super::waits::{HELD, waits_for};
@@ -353,7 +354,7 @@ fn older_one_waits(job: &Path, need: &Need, jobs: &Path) -> bool {
             && entry.file_name().to_str().is_some_and(is_id)
             && entry.file_type().is_ok_and(|kind| kind.is_dir())
             && !path.join(RESULT).exists()
-            && !path.join(EVENTS).exists()
+            && (!path.join(EVENTS).exists() || Progress::glance(&path).waiting)
             && place(&path) < mine
             && !path.join(HOLD).exists()
             && Lock::is_taken(&path.join(LOCK))
@@ -524,6 +525,13 @@ mod tests {
         let newer = job(dir.path());
         assert!(older_one_waits(newer.path(), &whole(), dir.path()));
         assert!(!older_one_waits(older.path(), &whole(), dir.path()));
+        // One that was resumed waits as it did before it began.
+        let started = "{\"event\":\"started\",\"time\":1,\"steps\":9}\n";
+        std::fs::write(older.path().join(EVENTS), started).unwrap();
+        assert!(!older_one_waits(newer.path(), &whole(), dir.path()));
+        let resumed = format!("{started}{{\"event\":\"resumed\",\"time\":2}}\n");
+        std::fs::write(older.path().join(EVENTS), resumed).unwrap();
+        assert!(older_one_waits(newer.path(), &whole(), dir.path()));
         let path = older.path().to_path_buf();
         drop(older);
         assert!(!older_one_waits(newer.path(), &whole(), dir.path()), "{} is dead", path.display());

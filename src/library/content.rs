@@ -37,6 +37,31 @@ pub(crate) fn content_sha256(path: &Path) -> Result<String> {
     Ok(hex(&all.finalize()))
 }
 
+/// SHA-256 of the files that a model's folder has for its tokenizer; empty for a file, which has all in it.
+///
+/// # Errors
+/// What cannot be read.
+pub(crate) fn tokenizer_sha256(path: &Path) -> Result<String> {
+    if !path.is_dir() {
+        return Ok(String::new());
+    }
+    let entries = fs::read_dir(path).map_err(|e| Error::io(path, e))?;
+    let is_its = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let others = ["special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"];
+        path.is_file() && (name.starts_with("tokenizer") || others.contains(&name))
+    };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_its).collect();
+    files.sort();
+    let mut all = Sha256::new();
+    for file in files {
+        all.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        all.update([0]);
+        all.update(verified_sha256(&file)?);
+    }
+    Ok(hex(&all.finalize()))
+}
+
 /// Configuration, weights and the list of their parts; links lead to them in hub caches.
 fn files_of(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
@@ -54,6 +79,20 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tokenizer_is_known_by_its_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("model.safetensors", "weights");
+        write("tokenizer.json", "{}");
+        let before = tokenizer_sha256(dir.path()).unwrap();
+        write("model.safetensors", "others");
+        assert_eq!(tokenizer_sha256(dir.path()).unwrap(), before);
+        write("tokenizer_config.json", "{\"add_bos_token\": true}");
+        assert_ne!(tokenizer_sha256(dir.path()).unwrap(), before);
+        assert_eq!(tokenizer_sha256(&dir.path().join("model.safetensors")).unwrap(), "");
+    }
 
     #[test]
     fn content_is_known_by_its_bytes_and_not_by_its_place() {

@@ -46,7 +46,7 @@ pub use base::{
 pub(crate) use base_consistency::fit_base;
 pub use base_shape::{BaseShape, LayerSizes};
 pub use claim::Claim;
-pub(crate) use content::content_sha256;
+pub(crate) use content::{content_sha256, tokenizer_sha256};
 pub use expert::{Expert, ModuleShape, ReplacedShape, Standing, Status, TokensShape};
 pub use facts::kind_order;
 pub(crate) use formats::keys::{language_tensor, without_wrappers};

@@ -157,6 +157,8 @@ pub struct ExpertSet {
     pub modules: Arc<Vec<String>>,
     /// By expert: a hash of its factors as they are stored.
     pub(super) contents: Arc<Vec<String>>,
+    /// By expert: a hash of all that it has, magnitudes, biases and replaced parameters too.
+    pub(super) wholes: Arc<Vec<String>>,
     /// Experts left out, with the reason.
     pub skipped: Vec<Skipped>,
     /// The names of those that are left out because weights of theirs are NaN or infinite.
@@ -207,13 +209,20 @@ impl ExpertSet {
     pub(super) fn digest_of(&self, name: &str) -> Result<String> {
         let at = self.index(name)?;
         let mut hash = Sha256::new();
-        hash.update(self.contents.get(at).map_or("", String::as_str));
+        hash.update(self.wholes.get(at).map_or("", String::as_str));
         for (module, stacked) in self.modules.iter().zip(self.stacked()) {
             if let Some(lora) = stacked.loras.get(at).and_then(Option::as_ref) {
                 hash.update(format!(" {module} {}", lora.scale.to_bits()));
             }
         }
         Ok(hex(&hash.finalize()))
+    }
+
+    /// What answers follow from besides the base model: two sets with the same digest answer the same.
+    pub(super) fn whole_digest(&self) -> String {
+        let mut hash = Sha256::new_with_prefix(self.digest());
+        self.wholes.iter().for_each(|whole| hash.update(format!("{} {whole}", whole.len())));
+        hex(&hash.finalize())
     }
 
     /// What scores follow from besides the base model: two sets with the same digest have the same scores.

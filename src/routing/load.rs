@@ -9,7 +9,7 @@ use super::experts::{ExpertSet, StackedModule};
 use super::lora::{Entry, Kind, Lora, Matrix, Parts};
 use super::replaced::{Found, Places, Replaced};
 use crate::analysis::{ExpertFactors, PrototypeCache};
-use crate::library::{Expert, LoraModule, Skipped, fit_base};
+use crate::library::{Expert, LoraModule, Skipped, content_sha256, fit_base};
 use crate::memory::check_room;
 use crate::model::tensor::transpose;
 use crate::model::{Decoder, Linear};
@@ -119,6 +119,8 @@ struct Loaded {
     found: Found,
     /// Names its factors.
     content: String,
+    /// Names all that it has.
+    whole: String,
 }
 
 fn load(expert: &Expert, sites: &Sites, places: &Places, cache: &PrototypeCache) -> Result<Loaded> {
@@ -132,7 +134,11 @@ fn load(expert: &Expert, sites: &Sites, places: &Places, cache: &PrototypeCache)
         loras.insert(site, sites.entry(site, module, kind, values, prototype.vector)?);
     }
     let found = Replaced::find(expert, &adapter, places)?;
-    Ok(Loaded { loras, found, content: key })
+    let is_plain = adapter.modules.iter().all(LoraModule::is_plain)
+        && adapter.replaced.is_empty()
+        && adapter.tokens.is_empty();
+    let whole = if is_plain { key.clone() } else { format!("{key} {}", content_sha256(&expert.path)?) };
+    Ok(Loaded { loras, found, content: key, whole })
 }
 
 impl ExpertSet {
@@ -186,6 +192,7 @@ impl ExpertSet {
         let mut set = Self::default();
         let mut names = Vec::with_capacity(fitting.len());
         let mut contents = Vec::with_capacity(fitting.len());
+        let mut wholes = Vec::with_capacity(fitting.len());
         // Their files are open and their weights in memory twice: no more than are worked on.
         let together = rayon::current_num_threads();
         for (done, some) in fitting.chunks(together).enumerate() {
@@ -194,7 +201,7 @@ impl ExpertSet {
             let loaded: Vec<_> = some.par_iter().map(|(_, e)| load(e, &sites, &places, cache)).collect();
             let mut usable = Vec::with_capacity(loaded.len());
             for ((at, expert), loaded) in some.iter().zip(loaded) {
-                let Loaded { loras, found, content } = match loaded {
+                let Loaded { loras, found, content, whole } = match loaded {
                     Ok(loaded) => loaded,
                     Err(error) => {
                         if matches!(error, Error::NotFinite { .. }) {
@@ -214,6 +221,7 @@ impl ExpertSet {
                 set.replaced.extend(replaced.map(|replaced| (names.len(), replaced)));
                 names.push(expert.name.clone());
                 contents.push(content);
+                wholes.push(whole);
                 usable.push(loras);
             }
             stacks.par_iter_mut().enumerate().for_each(|(site, stack)| {
@@ -240,7 +248,8 @@ impl ExpertSet {
         }
         let mut stacks = stacks.into_iter();
         (set.embedding, set.linears) = (stacks.next().flatten(), stacks.collect());
-        (set.names, set.modules, set.contents) = (Arc::new(names), Arc::new(modules), Arc::new(contents));
+        (set.names, set.modules) = (Arc::new(names), Arc::new(modules));
+        (set.contents, set.wholes) = (Arc::new(contents), Arc::new(wholes));
         // In the library's order, whenever they were found out.
         skipped.sort_by_key(|(at, _)| *at);
         set.skipped = skipped.into_iter().map(|(_, skipped)| skipped).collect();

@@ -29,8 +29,11 @@ impl Session {
         parts.extend(config.router.settings.iter().map(setting));
         if config.router.names_expert() {
             parts.push(format!("expert={}", self.all.digest_of(&config.argument)?));
+            for name in &config.general {
+                parts.push(format!("general={}", self.all.digest_of(name)?));
+            }
         } else if config.is_weighted() {
-            parts.push(format!("experts={}", self.all.digest()));
+            parts.push(format!("experts={}", self.all.whole_digest()));
             let lists = [("muted", &config.muted), ("pinned", &config.pinned), ("general", &config.general)];
             for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
                 parts.push(format!("{name}={list:?}"));

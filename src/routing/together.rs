@@ -53,13 +53,15 @@ impl Together {
         };
         let keys: Vec<Key> = prompts.iter().map(key).collect();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let new: Vec<usize> = (0..keys.len()).filter(|&at| !known.contains_key(&keys[at])).collect();
+        let mut new: Vec<usize> = (0..keys.len()).filter(|&at| !known.contains_key(&keys[at])).collect();
         if !new.is_empty() {
             let asks: Vec<Asks> =
                 self.all.iter().filter_map(|(experts, rule)| Some((&**experts, rule.survey()?))).collect();
             let size: usize = self.all.iter().map(|(experts, _)| experts.len()).sum();
             if (known.len() + new.len()) * size > MOST {
+                // Those of these prompts, too, that were known.
                 known.clear();
+                new = (0..keys.len()).collect();
             }
             let these: Vec<&Prompt> = new.iter().map(|&at| &prompts[at]).collect();
             let found = survey_all(&asks, decoder, &these, cancel)?;

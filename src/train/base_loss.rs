@@ -11,7 +11,7 @@ use crate::outside::{hex, make_folders, own};
 use crate::{Result, cpu};
 
 /// Changes with what changes a measured loss.
-const FORMULA: &str = "base loss 1";
+const FORMULA: &str = "base loss 2";
 /// More bytes are no such file.
 const MOST_BYTES: u64 = 1 << 20;
 

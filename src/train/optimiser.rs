@@ -37,13 +37,14 @@ impl AdamW {
         const BETA1: f32 = 0.9;
         const BETA2: f32 = 0.999;
         const EPS: f32 = 1e-8;
-        if self.moments.is_empty() {
-            self.moments = gradients.iter().map(|g| (vec![0.0; g.len()], vec![0.0; g.len()])).collect();
-        }
+        // Before anything changes: what is saved then is what the last step left.
         if gradients.iter().any(|g| g.iter().any(|v| !v.is_finite())) {
             return Err(Error::msg(
                 "training diverged (a gradient is not a number): lower the learning rate",
             ));
+        }
+        if self.moments.is_empty() {
+            self.moments = gradients.iter().map(|g| (vec![0.0; g.len()], vec![0.0; g.len()])).collect();
         }
         self.step += 1;
         let c1 = 1.0 - f64::from(BETA1).powi(self.step);
@@ -85,8 +86,9 @@ mod tests {
             assert!((p[0] - 0.9).abs() < 1e-4);
         }
         let mut p = vec![1.0f32];
-        assert!(AdamW::new(0.0).step(&mut [&mut p], &[&[f32::NAN]], 0.1).is_err());
-        assert_eq!(p[0], 1.0);
+        let mut diverged = AdamW::new(0.0);
+        assert!(diverged.step(&mut [&mut p], &[&[f32::NAN]], 0.1).is_err());
+        assert!(p[0] == 1.0 && diverged.moments().is_empty(), "nothing has changed");
     }
 
     #[test]

@@ -50,6 +50,16 @@ pub enum RowsEvent {
         /// What its training reports.
         event: TrainEvent,
     },
+    /// The expert of a row is there, made now or by an earlier run.
+    Made {
+        /// Number of the row.
+        row: usize,
+    },
+    /// A row gets no expert.
+    LeftOut {
+        /// Number of the row.
+        row: usize,
+    },
 }
 
 /// The training of one row.
@@ -117,9 +127,11 @@ pub fn train_rows(
             if let Some(problem) = made(all[row].number, report) {
                 events(RowsEvent::Stage(problem));
             }
+            events(RowsEvent::Made { row: all[row].number });
         }
         TogetherEvent::Over { row, outcome: Err(error) } if leave(row, &error) => {
             events(RowsEvent::Stage(format!("{} is left out: {error}", all[row].spec.name)));
+            events(RowsEvent::LeftOut { row: all[row].number });
         }
         TogetherEvent::Over { row, outcome: Err(error) } => {
             events(RowsEvent::Stage(format!("{} failed: {error}", all[row].spec.name)));

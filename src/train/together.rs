@@ -99,7 +99,12 @@ impl<'a> Crew<'a, '_> {
             let (model, crowd) = frozen.model()?;
             *room = crowd.trainings;
             let begun = Training::begin(*ready, model, &mut report, cancel);
-            active.push((row, begun.map_err(|error| frozen.explained(error, one.spec, &lengths, 1))?));
+            let mut training = begun.map_err(|error| frozen.explained(error, one.spec, &lengths, 1))?;
+            if training.is_over() {
+                // It was stopped between its last step and its writing.
+                return training.finish(model, &mut report, cancel).map(Some);
+            }
+            active.push((row, training));
             Ok(None)
         };
         match begin() {

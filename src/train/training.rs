@@ -315,7 +315,7 @@ impl Training<'_> {
             validation_loss,
             learning_rate: Some(rate),
             tokens_per_second: Some(speed),
-            eta_seconds: Some(pace * (self.steps - step - 1) as f64),
+            eta_seconds: Some(pace * self.steps.saturating_sub(step + 1) as f64),
         }));
         measured?;
         let due = match self.spec.checkpoint_every {
@@ -391,6 +391,8 @@ impl Training<'_> {
         let mut said = Instant::now();
         let all = self.tokens.validation.iter().map(Vec::len).sum();
         events(TrainEvent::Measuring { done: 0, all });
+        // Experts whose weights are learned speak from the beginning.
+        let scale = std::mem::replace(&mut self.learned.lora.scale, 0.0);
         let sums = self.sums(
             model,
             &mut |done| {
@@ -400,7 +402,9 @@ impl Training<'_> {
                 }
             },
             cancel,
-        )?;
+        );
+        self.learned.lora.scale = scale;
+        let sums = sums?;
         if let Some(known) = known {
             known.keep(&sums);
         }

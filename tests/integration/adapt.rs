@@ -154,6 +154,15 @@ fn weights_alone_are_learned_and_written_as_one_expert() {
         ..spec(&f, library.path(), &task, "weights")
     };
     let row = made(&spec).rows.remove(0);
+    // The base model's loss is that of no expert at all, as a plain training has it.
+    let elsewhere = crate::support::training::library();
+    let plain = TrainSpec {
+        data: vec![task.clone()],
+        name: "plain".into(),
+        max_steps: Some(1),
+        ..settings(&f, elsewhere.path())
+    };
+    assert_eq!(row.training.base_validation_loss, quiet(&plain).unwrap().base_validation_loss);
     let all: f64 = row.experts.iter().map(|part| part.weight).sum();
     assert!((all - 1.0).abs() < 1e-6 && row.experts.len() == 3);
     assert!(row.experts[0].weight > 0.34, "{:?}", row.experts);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -73,6 +74,40 @@ fn kill_at_work(place: &Place, more: usize, mut process: Child) -> bool {
         }
         assert!(began.elapsed() < PATIENCE, "nothing was kept");
     }
+}
+
+#[test]
+fn all_that_decides_an_answer_decides_under_which_name_it_is_kept() {
+    let place = with_tasks(16);
+    let asked = |more: &[&str]| {
+        let fixed = ["--methods", "single:expert_1", "--metric", "loss", "--limit", "6"];
+        place.eval(&[&fixed, more].concat())["scores"].clone()
+    };
+    let plain = asked(&[]);
+    let general = asked(&["--general", "expert_2"]);
+    assert!(general != plain && general == asked(&["--general", "expert_2", "--fresh"]));
+    assert_eq!(asked(&[]), plain);
+    // What an expert has beside A and B.
+    let folder = place.library().join("expert_1");
+    let weights = folder.join("adapter_model.safetensors");
+    let mut tensors = candle_core::safetensors::load(&weights, &Device::Cpu).unwrap();
+    let width = |(name, tensor): (&String, &Tensor)| {
+        name.ends_with("q_proj.lora_A.weight").then(|| tensor.dim(1).unwrap())
+    };
+    let width = tensors.iter().find_map(width).unwrap();
+    let config = std::fs::read_to_string(folder.join("adapter_config.json")).unwrap();
+    let mut config: Value = serde_json::from_str(&config).unwrap();
+    config["modules_to_save"] = json!(["norm"]);
+    std::fs::write(folder.join("adapter_config.json"), config.to_string()).unwrap();
+    let mut with_norm = |value: f32| {
+        let norm = Tensor::full(value, width, &Device::Cpu).unwrap();
+        tensors.insert("base_model.model.model.norm.weight".into(), norm);
+        candle_core::safetensors::save(&tensors, &weights).unwrap();
+        asked(&[])
+    };
+    let (one, other) = (with_norm(0.5), with_norm(1.5));
+    assert!(one != plain && other != one);
+    assert_eq!(asked(&["--fresh"]), other);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lora_tui::library::Library;
 use lora_tui::model::Precision;
-use lora_tui::train::{Step, TrainEvent, TrainSpec, train};
+use lora_tui::train::{Schedule, Step, TrainEvent, TrainSpec, train};
 use lora_tui::{Cancel, Error};
 
 use crate::support::models::Fixture;
@@ -183,6 +183,36 @@ fn an_interrupted_training_goes_on_to_the_same_bytes() {
         lines.iter().map(|l| (l["step"].as_u64().unwrap(), l["loss"].as_f64().unwrap())).collect()
     };
     assert_eq!(losses("parts"), losses("whole"));
+}
+
+#[test]
+fn a_training_that_was_stopped_between_its_last_step_and_its_writing_makes_no_step_more() {
+    let f = Fixture::open("llama");
+    let dir = library();
+    let state = dir.path().join("state");
+    let named = |name: &str| TrainSpec {
+        name: name.into(),
+        schedule: Schedule::Constant,
+        warmup: 0.0,
+        checkpoint_every: Some(1),
+        ..random_spec(&f, dir.path())
+    };
+    let whole = quiet(&named("whole")).unwrap();
+    let (spec, in_the_way) = (named("parts"), dir.path().join("parts"));
+    let mut block = |event: TrainEvent| {
+        if matches!(event, TrainEvent::Step(Step { step, steps, .. }) if step == steps) {
+            std::fs::create_dir(&in_the_way).unwrap();
+        }
+    };
+    train(&spec, Some(&state), &mut block, &Cancel::new()).unwrap_err();
+    assert!(state.exists());
+    std::fs::remove_dir(&in_the_way).unwrap();
+    let mut steps = 0;
+    let mut count = |event| steps += usize::from(matches!(event, TrainEvent::Step(_)));
+    let parts = train(&spec, Some(&state), &mut count, &Cancel::new()).unwrap();
+    assert_eq!((steps, parts.steps), (0, whole.steps));
+    assert!(weights(dir.path(), "whole") == weights(dir.path(), "parts"));
+    assert_eq!((parts.train_loss, parts.validation_loss), (whole.train_loss, whole.validation_loss));
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl RowsShown {
         match event {
             RowsEvent::Stage(text) => self.progress.stage(&text),
             RowsEvent::Rows(rows) => self.rows = rows,
+            RowsEvent::Made { .. } | RowsEvent::LeftOut { .. } => {}
             RowsEvent::Training { row, event } => {
                 let name = self.rows.get(row).map_or("", |row| row.name.as_str());
                 show(&event, &format!("{name} of {}: ", self.rows.len()), &mut self.progress);

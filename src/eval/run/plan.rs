@@ -11,7 +11,7 @@ use crate::eval::asked_task::AskedTask;
 use crate::eval::evaluation::{Answering, Evaluation};
 use crate::eval::methods::Method;
 use crate::eval::store::{Origin, Record, Store};
-use crate::library::{Skipped, content_sha256};
+use crate::library::{Skipped, content_sha256, tokenizer_sha256};
 use crate::routing::{CalibrationStep, ExpertSet, ResolvedRouter, RouterConfig};
 use crate::scorers::{Asks, Scoring};
 
@@ -92,7 +92,7 @@ impl Evaluation<'_> {
         let cut = AtomicUsize::new(0);
         let mut known: HashMap<Origin, usize> = HashMap::new();
         let (mut open, mut groups): (Vec<Open>, Vec<Group>) = (Vec::new(), Vec::new());
-        let base = content_sha256(&self.model().path)?;
+        let base = [content_sha256(&self.model().path)?, tokenizer_sha256(&self.model().path)?].concat();
         // By router: its prompts are not read again for every task.
         let mut origins: Vec<(RouterConfig, String)> = Vec::new();
         let mut places: Vec<Vec<Place>> = tasks.iter().map(|_| Vec::with_capacity(methods.len())).collect();

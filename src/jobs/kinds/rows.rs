@@ -28,6 +28,19 @@ impl RowsProgress {
                 self.rows = rows;
             }
             RowsEvent::Training { row, event } => self.training(row, event, events),
+            RowsEvent::Made { row } => {
+                // Steps of an earlier run were told by that.
+                let steps = self.rows.get(row).map_or(0, |row| row.steps);
+                if self.made.get(row).is_some_and(|made| *made != steps) {
+                    self.count(row, steps, Step::default(), events);
+                }
+            }
+            RowsEvent::LeftOut { row } => {
+                if let Some(row) = self.rows.get_mut(row) {
+                    row.steps = 0;
+                }
+                self.count(row, 0, Step::default(), events);
+            }
         }
     }
 
@@ -47,14 +60,21 @@ impl RowsProgress {
             let before = self.made.iter().sum();
             self.pace.get_or_insert_with(|| (Instant::now(), before));
         }
-        let (Some(one), Some(made)) = (event.step(), self.made.get_mut(row)) else { return };
-        *made = one.step;
+        if let Some(one) = event.step() {
+            self.count(row, one.step, one, events);
+        }
+    }
+
+    /// An expert has made so many steps.
+    fn count(&mut self, row: usize, own: usize, one: Step, events: &mut EventLog) {
+        let Some(made) = self.made.get_mut(row) else { return };
+        *made = own;
         let (step, steps) = (self.made.iter().sum(), self.rows.iter().map(|row| row.steps).sum());
         let eta_seconds = self.pace.and_then(|(began, first): (Instant, usize)| {
             let made = usize::checked_sub(step, first).filter(|made| *made > 0)?;
             Some(began.elapsed().as_secs_f64() / made as f64 * usize::saturating_sub(steps, step) as f64)
         });
-        events.step(Step { step, steps, eta_seconds, ..one }, Some((row, one.step)));
+        events.step(Step { step, steps, eta_seconds, ..one }, Some((row, own)));
     }
 }
 
