@@ -18,6 +18,8 @@ pub enum Cell<'a> {
     Text(Cow<'a, str>),
     /// A number, a truth value, a list or an object: never a text, never null.
     Value(Value),
+    /// What cannot be read, in words: wrong where it is asked for, and nothing where it is not.
+    Bad(String),
 }
 
 /// Where a row stands in its file.
@@ -82,7 +84,7 @@ impl Cell<'_> {
     /// What kind of value it is; nothing of what is not there.
     pub fn kind(&self) -> Option<Type> {
         Some(match self {
-            Self::Missing | Self::Null => return None,
+            Self::Missing | Self::Null | Self::Bad(_) => return None,
             Self::Text(_) => Type::Text,
             Self::Value(Value::Number(_)) => Type::Number,
             Self::Value(Value::Bool(_)) => Type::Truth,
@@ -96,14 +98,18 @@ impl Cell<'_> {
         match self {
             Self::Text(text) => Some(Cow::Borrowed(text)),
             Self::Value(value) => scalar(value).map(Cow::Owned),
-            Self::Missing | Self::Null => None,
+            Self::Missing | Self::Null | Self::Bad(_) => None,
         }
     }
 
     /// The part of it that a path of names leads to.
     pub fn part(&self, path: &[String]) -> Cell<'static> {
         let Self::Value(mut value) = self.clone() else {
-            return if matches!(self, Self::Null) { Cell::Null } else { Cell::Missing };
+            return match self {
+                Self::Null => Cell::Null,
+                Self::Bad(problem) => Cell::Bad(problem.clone()),
+                _ => Cell::Missing,
+            };
         };
         for name in path {
             match value.get_mut(name.as_str()) {
@@ -120,7 +126,7 @@ pub fn is_blank(cell: &Cell<'_>) -> bool {
     match cell {
         Cell::Missing | Cell::Null => true,
         Cell::Text(text) => text.trim().is_empty(),
-        Cell::Value(_) => false,
+        Cell::Value(_) | Cell::Bad(_) => false,
     }
 }
 
@@ -130,7 +136,9 @@ pub fn class_of<'c>(cell: &Cell<'_>, classes: &'c [String], untyped: bool) -> Op
     let text = cell.scalar()?;
     let text = text.trim();
     let named = || classes.iter().find(|name| name.as_str() == text);
-    let numbered = || classes.get(text.parse::<usize>().ok()?);
+    // Whole numbers of a column with gaps have a fraction, as pandas writes them.
+    let whole = if untyped { text.strip_suffix(".0").unwrap_or(text) } else { text };
+    let numbered = || classes.get(whole.parse::<usize>().ok()?);
     let found = match cell {
         Cell::Text(_) if untyped => numbered().or_else(named),
         Cell::Text(_) => named().or_else(numbered),

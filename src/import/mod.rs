@@ -27,7 +27,7 @@ mod splits;
 mod write;
 
 pub use kinds::FileKind;
-pub use layouts::{Configuration, Layout, configurations};
+pub use layouts::{Configuration, Layout, configurations_of};
 pub use report::{Example, ImportReport, TaskReport};
 pub use rows::{Row, files_of, rows};
 pub use run::import;

@@ -36,6 +36,8 @@ pub fn clean(name: &str) -> String {
 pub struct Said {
     /// Its split, where a folder or the file is named after one.
     pub split: Option<Split>,
+    /// What that is called, the whole name before the word in it.
+    pub split_names: Vec<String>,
     /// All else that its folders and its name say, but not the number of a shard.
     pub group: Option<String>,
 }
@@ -46,7 +48,10 @@ pub fn said(folders: &[&str], stem: &str) -> Said {
     let mut group: Vec<&str> = Vec::new();
     for folder in folders {
         match Split::of_word(folder) {
-            Some(split) => said.split = Some(split),
+            Some(split) => {
+                said.split = Some(split);
+                said.split_names = vec![folder.to_string()];
+            }
             None if *folder == "data" => {}
             None => group.push(folder),
         }
@@ -54,6 +59,11 @@ pub fn said(folders: &[&str], stem: &str) -> Said {
     let stem = without_shard(stem);
     let (split, rest) = split_in(stem);
     said.split = split.or(said.split);
+    if split.is_some() {
+        // What is left of the name is before or behind the word.
+        let word = stem.strip_suffix(rest).or_else(|| stem.strip_prefix(rest)).unwrap_or(stem);
+        said.split_names = vec![stem.to_string(), word.trim_matches(['-', '_', '.']).to_string()];
+    }
     // As `save_to_disk` and others call files that are all there is.
     let says_nothing = rest == "data" || rest.bytes().all(|b| b.is_ascii_digit());
     if !says_nothing {
@@ -124,11 +134,8 @@ mod tests {
     #[test]
     fn paths_say_split_and_task() {
         let is = |folders: &[&str], stem: &str, split: Option<Split>, group: Option<&str>| {
-            assert_eq!(
-                said(folders, stem),
-                Said { split, group: group.map(String::from) },
-                "{folders:?} {stem}"
-            );
+            let said = said(folders, stem);
+            assert_eq!((said.split, said.group.as_deref()), (split, group), "{folders:?} {stem}");
         };
         is(&["data"], "train-00000-of-00034-5e2b1ea8b5a3d1c2", Some(Split::Train), None);
         is(&[], "test", Some(Split::Test), None);
@@ -139,6 +146,11 @@ mod tests {
         is(&[], "training_tips", Some(Split::Train), Some("tips"));
         is(&[], "trainer", None, Some("trainer"));
         is(&["fr"], "part-of-speech", None, Some("fr_part-of-speech"));
+        let called = |folders: &[&str], stem: &str| said(folders, stem).split_names.join(" ");
+        assert_eq!(called(&[], "validation_matched-00000-of-00001"), "validation_matched validation");
+        assert_eq!(called(&[], "boolq_dev"), "boolq_dev dev");
+        assert_eq!(called(&["sst2", "dev"], "0000"), "dev");
+        assert_eq!(called(&[], "trainer"), "");
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::cell::{Cell, class_of};
 use super::kinds::Columns;
 use super::layouts::{Found, Piece};
-use super::shapes::{Mapping, Role, SHAPES, Shape, place};
+use super::shapes::{Mapping, Role, SHAPES, Shape, find, place};
 use super::spec::{ImportSpec, NO_COLUMN};
 use super::splits::Split;
 use crate::text::short;
@@ -89,6 +89,13 @@ fn of_file(spec: &ImportSpec, piece: &Piece, name: &str, several: bool) -> Resul
     for (column, names) in &piece.classes {
         columns.classes.entry(column.clone()).or_insert_with(|| names.clone());
     }
+    if columns.open {
+        for name in spec.fields.iter().flat_map(|(_, names)| names) {
+            if find(&columns, name).is_none() {
+                columns.names.extend(later(piece, name)?);
+            }
+        }
+    }
     let columns = columns;
     let broken = |problem: String| Error::file(&piece.path, problem);
     let missing = |name: &str, what: &str| {
@@ -160,6 +167,22 @@ fn of_file(spec: &ImportSpec, piece: &Piece, name: &str, several: bool) -> Resul
     })
 }
 
+/// The column that a name leads to in rows behind those by which the columns of a file are known.
+fn later(piece: &Piece, name: &str) -> Result<Option<String>> {
+    let dots = name.match_indices('.').filter_map(|(at, _)| name.get(..at));
+    let wanted: Vec<String> = std::iter::once(name).chain(dots).map(String::from).collect();
+    let mut found = None;
+    let read = piece.kind.read(&piece.path, &wanted, &mut |_, cells| {
+        let there = cells.iter().position(|cell| !matches!(cell, Cell::Missing | Cell::Bad(_)));
+        found = there.and_then(|at| wanted.get(at).cloned());
+        if found.is_some() { Err(Error::msg("it is there")) } else { Ok(()) }
+    });
+    match found {
+        Some(column) => Ok(Some(column)),
+        None => read.map(|()| None),
+    }
+}
+
 /// The shape of a file, and where its columns are.
 fn shape(
     spec: &ImportSpec,
@@ -187,7 +210,9 @@ fn shape(
         })?;
         return Ok((shape, mapping));
     }
-    for shape in SHAPES {
+    let is_other =
+        |shape: &Shape| shape.without.iter().any(|name| columns.names.iter().any(|other| other == name));
+    for shape in SHAPES.iter().filter(|shape| !is_other(shape)) {
         if let Some(mapping) = Mapping::of_shape(shape, columns, wanted) {
             return Ok((shape, mapping));
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::cell::Cell;
 use super::kinds::FileKind;
-use super::layouts;
+use super::layouts::{self, Piece};
 use super::splits::Split;
 use crate::{Error, Result};
 
@@ -16,14 +16,24 @@ const MOST: usize = 1 << 20;
 /// A row: its fields by name, in the order of the columns.
 pub type Row = Vec<(String, Value)>;
 
-/// The files of a folder of rows with the splits that their places say, of a configuration, where one is named.
+/// The files of the split of this name in a folder of rows, of a configuration, where one is named: those whose place says
+/// the very name, else a word of it, else a split of the same kind.
 ///
 /// # Errors
 /// A folder without rows; what is wrong with what describes it.
-pub fn files_of(folder: &Path, config: Option<&str>) -> Result<Vec<(Option<Split>, PathBuf)>> {
+pub fn files_of(folder: &Path, config: Option<&str>, split: &str) -> Result<Vec<PathBuf>> {
     let configs: Vec<String> = config.map(String::from).into_iter().collect();
-    let found = layouts::find(folder, &configs)?;
-    Ok(found.pieces.into_iter().map(|piece| (piece.split, piece.path)).collect())
+    let pieces = layouts::find(folder, &configs)?.pieces;
+    let kind = Split::in_name(split);
+    let by_name = |rank: usize, piece: &Piece| piece.split_names.get(rank).is_some_and(|name| name == split);
+    let by_kind = |piece: &Piece| piece.split.is_some() && piece.split == kind;
+    let of = |is: &dyn Fn(&Piece) -> bool| -> Option<Vec<PathBuf>> {
+        let files: Vec<PathBuf> =
+            pieces.iter().filter(|piece| is(piece)).map(|piece| piece.path.clone()).collect();
+        (!files.is_empty()).then_some(files)
+    };
+    let named = (0..2).find_map(|rank| of(&|piece| by_name(rank, piece)));
+    Ok(named.or_else(|| of(&by_kind)).unwrap_or_default())
 }
 
 /// All rows of a file. Fields that a row lacks are null; texts of a table without types are numbers, as pandas has it,
@@ -40,7 +50,7 @@ pub fn rows(path: &Path) -> Result<Vec<Row>> {
             return Err(Error::file(path, format!("has more than {MOST} rows: take a sample of them")));
         }
         let value = |cell: &Cell<'_>| match cell {
-            Cell::Missing | Cell::Null => Value::Null,
+            Cell::Missing | Cell::Null | Cell::Bad(_) => Value::Null,
             Cell::Text(text) => Value::String(text.to_string()),
             Cell::Value(value) => value.clone(),
         };
@@ -81,6 +91,24 @@ fn typed(rows: &mut [Row], column: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_split_is_the_one_of_that_name_before_others_of_its_kind() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["dev-00000-of-00001", "validation_matched", "validation_mismatched", "test"] {
+            std::fs::write(place.path().join(format!("{name}.jsonl")), "{\"a\": 1}\n").unwrap();
+        }
+        let of = |split: &str| -> Vec<String> {
+            let files = files_of(place.path(), None, split).unwrap();
+            let name = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+            files.iter().map(name).collect()
+        };
+        assert_eq!(of("dev"), ["dev-00000-of-00001"]);
+        assert_eq!(of("validation_matched"), ["validation_matched"]);
+        assert_eq!(of("validation"), ["validation_matched", "validation_mismatched"]);
+        assert_eq!(of("val").len(), 3);
+        assert!(of("train").is_empty() && of("other").is_empty());
+    }
 
     #[test]
     fn columns_of_numbers_are_numbers() {

@@ -1,8 +1,10 @@
 //! The import itself: two passes over the rows, then the folders.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 
 use super::answers::read_answers;
+use super::cell::At;
 use super::labels::Labels;
 use super::layouts::{Found, find};
 use super::names::clean;
@@ -74,7 +76,7 @@ pub fn import(
     }
     let mut second = SecondPass::new(spec, tasks);
     if !spec.dry_run {
-        check_free(&spec.out, &second.paths)?;
+        check_free(&spec.out, &second.written())?;
         second.writer = Some(Writer::new(&spec.out, second.paths.clone())?);
     }
     let again =
@@ -163,7 +165,9 @@ struct FirstPass<'s> {
     /// Rows that the filters let through.
     seen: u64,
     /// Of identifiers: what was said under them, and where.
-    ids: HashMap<u64, (Key, String)>,
+    ids: HashMap<u64, (Key, At, usize)>,
+    /// Files of these rows, by the number that is said there.
+    files: Vec<PathBuf>,
     repeated: usize,
     /// What of turns is not written.
     left_out: BTreeSet<String>,
@@ -212,6 +216,7 @@ impl<'s> FirstPass<'s> {
             index: Index::default(),
             seen: 0,
             ids: HashMap::new(),
+            files: Vec::new(),
             repeated: 0,
             left_out: BTreeSet::new(),
             warnings: Vec::new(),
@@ -314,8 +319,13 @@ impl<'s> FirstPass<'s> {
     /// Warns of an identifier under which something else was said before.
     fn note_id(&mut self, id: u64, key: Key, row: &Scanned<'_, '_>) {
         match self.ids.get(&id) {
-            Some((before, _)) if *before == key => {}
-            Some((_, place)) => {
+            Some((before, ..)) if *before == key => {}
+            Some((_, at, file)) => {
+                let file = self.files.get(*file).filter(|path| **path != row.plan.piece.path);
+                let place = match file {
+                    Some(path) => format!("{at} of {}", shown(path)),
+                    None => at.to_string(),
+                };
                 self.repeated += 1;
                 if self.repeated <= MAX_WARNINGS {
                     let id = row.id.as_deref().unwrap_or_default();
@@ -327,7 +337,13 @@ impl<'s> FirstPass<'s> {
                     ));
                 }
             }
-            None if self.ids.len() < MAX_IDS => drop(self.ids.insert(id, (key, row.at.to_string()))),
+            None if self.ids.len() < MAX_IDS => {
+                let path = &row.plan.piece.path;
+                if self.files.last() != Some(path) {
+                    self.files.push(path.clone());
+                }
+                self.ids.insert(id, (key, row.at, self.files.len() - 1));
+            }
             None => {}
         }
     }
@@ -411,6 +427,12 @@ impl<'s> SecondPass<'s> {
             });
         }
         pass
+    }
+
+    /// The tasks of which rows are kept.
+    fn written(&self) -> Vec<TaskPath> {
+        let all = self.paths.iter().zip(&self.tasks);
+        all.filter(|(_, task)| !task.kept.is_empty()).map(|(path, _)| path.clone()).collect()
     }
 
     fn row(&mut self, row: Scanned<'_, '_>) -> Result<()> {

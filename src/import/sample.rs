@@ -110,7 +110,10 @@ impl Seen {
         }
         let keys = [train, validation, test];
         let written = keys.each_ref().map(|keys| vec![false; keys.len()]);
-        Kept { keys, written, derived, moved, keep_duplicates }
+        let rows = if caps.rows == 0 { usize::MAX } else { caps.rows };
+        // What rules by numbers keep they have chosen.
+        let left = if numbered { [usize::MAX; 3] } else { [rows, caps.validation, caps.test] };
+        Kept { keys, written, derived, moved, keep_duplicates, left }
     }
 }
 
@@ -145,9 +148,16 @@ pub struct Kept {
     /// The split that became the test split, because there was no other.
     pub moved: Option<Split>,
     keep_duplicates: bool,
+    /// Rows of each split that may still be written, where the same one may come again.
+    left: [usize; 3],
 }
 
 impl Kept {
+    /// Whether no row is kept.
+    pub fn is_empty(&self) -> bool {
+        self.keys.iter().all(Vec::is_empty)
+    }
+
     /// Whether a split was taken out of the training rows.
     pub fn is_derived(&self, split: Split) -> bool {
         self.derived[split.index()]
@@ -162,7 +172,18 @@ impl Kept {
             let i = place.index();
             if let Ok(at) = self.keys[i].binary_search(&key) {
                 let again = std::mem::replace(&mut self.written[i][at], true);
-                return if again && !self.keep_duplicates { Fate::Duplicate } else { Fate::Kept(place) };
+                if again && !self.keep_duplicates {
+                    return Fate::Duplicate;
+                }
+                return match self.left[i].checked_sub(1) {
+                    Some(left) => {
+                        self.left[i] = left;
+                        Fate::Kept(place)
+                    }
+                    None if self.keep_duplicates => Fate::Over,
+                    // Each comes once, and they were counted before.
+                    None => Fate::Kept(place),
+                };
             }
         }
         let asked = |keys: &[Key]| {

@@ -84,6 +84,7 @@ fn taken(path: &Path) -> Error {
 struct Waiting {
     splits: [Vec<u8>; 3],
     made: bool,
+    described: bool,
 }
 
 /// Tasks that are being written.
@@ -169,6 +170,9 @@ impl Writer {
         let text = toml::to_string(&table).map_err(|e| Error::msg(e.to_string()))?;
         let folder = path.below(self.folder.path());
         make_folders(&folder)?;
+        if let Some(waiting) = self.waiting.get_mut(task) {
+            waiting.described = true;
+        }
         own::create(&folder.join("task.toml"), text.as_bytes())
     }
 
@@ -200,7 +204,9 @@ impl Writer {
     /// Moves new families as a whole, and tasks into those that are there; `done` is what was moved.
     fn put(&self, done: &mut Vec<(PathBuf, PathBuf)>) -> Result<()> {
         let mut moved: HashSet<&str> = HashSet::new();
-        for task in &self.tasks {
+        // Of the others no row is kept.
+        let made = self.tasks.iter().zip(&self.waiting).filter(|(_, waiting)| waiting.described);
+        for (task, _) in made {
             if moved.contains(task.family.as_str()) {
                 continue;
             }

@@ -166,6 +166,9 @@ pub fn read_task(folder: &Path) -> Result<TaskInfo> {
     Ok(task)
 }
 
+/// How many folders below the one that is named tasks are found.
+pub const TASKS_DEPTH: usize = 3;
+
 /// Task folders at or below `path` (those with a `test.jsonl` or `train.jsonl`), sorted by path.
 pub fn find_tasks(path: &Path) -> Result<Vec<PathBuf>> {
     fn visit(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
@@ -189,7 +192,7 @@ pub fn find_tasks(path: &Path) -> Result<Vec<PathBuf>> {
         return Err(Error::file(path, format!("{problem}: give a folder of task folders")));
     }
     let mut found = Vec::new();
-    visit(path, 3, &mut found)?;
+    visit(path, TASKS_DEPTH, &mut found)?;
     if found.is_empty() {
         return Err(Error::file(path, "has no task: a task folder has train.jsonl or test.jsonl"));
     }

@@ -45,7 +45,7 @@ pub use blend::{Blend, BlendModule, BlendPart};
 pub use clusters::{
     CLUSTERS, ClustersPlan, ClustersReport, ClustersSpec, no_data, plan_clusters, train_clusters,
 };
-pub use dataset::{Dataset, TaskInfo, find_tasks, fingerprint, known_hashes, read_task};
+pub use dataset::{Dataset, TASKS_DEPTH, TaskInfo, find_tasks, fingerprint, known_hashes, read_task};
 pub use encode::{Encoded, encode};
 pub use events::{Step, TrainEvent};
 pub use example::Example;

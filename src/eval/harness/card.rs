@@ -3,29 +3,21 @@
 use std::path::Path;
 
 use crate::Result;
-use crate::import::{Configuration, configurations};
+use crate::import::{Configuration, configurations_of};
 use crate::text::{listed, short};
 
 /// Most configurations that a message names.
 const NAMED: usize = 20;
 
-/// The configuration of the dataset in `folder` that is asked where `wanted` is named; `None` where it has none. `file` is
-/// one of its files: in a cache, the card lies with these.
+/// The configuration of the dataset in `folder` that is asked where `wanted` is named; `None` where it has none.
 ///
 /// # Errors
 /// What says which there are: a name that there is not, no name where there are several.
 pub(super) fn chosen(
     folder: &Path,
-    file: &Path,
     wanted: Option<&str>,
 ) -> Result<std::result::Result<Option<String>, String>> {
-    let within: Vec<&Path> = file.ancestors().skip(1).take_while(|place| place.starts_with(folder)).collect();
-    for place in within.into_iter().rev() {
-        if let Some(all) = configurations(place)? {
-            return Ok(choose(&all, wanted));
-        }
-    }
-    Ok(choose(&[], wanted))
+    Ok(choose(&configurations_of(folder)?.unwrap_or_default(), wanted))
 }
 
 fn choose(all: &[Configuration], wanted: Option<&str>) -> std::result::Result<Option<String>, String> {

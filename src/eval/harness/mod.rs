@@ -72,6 +72,28 @@ fn visit(folder: &Path, depth: usize, found: &mut dyn FnMut(&Path) -> Result<()>
     Ok(())
 }
 
+/// Rows, and where they are.
+#[derive(Debug, Default)]
+struct Read {
+    rows: Vec<Row>,
+    /// Files, each with the number of rows before it.
+    files: Vec<(usize, PathBuf)>,
+}
+
+impl Read {
+    /// What is wrong with a row, by its number from 1, or with all of them, as the file at `path` describes them.
+    fn fail(&self, path: &Path, (row, problem): Problem) -> Error {
+        let of = |row: usize| self.files.iter().rev().find(|(before, _)| *before < row);
+        match row.and_then(|row| Some((row, of(row)?))) {
+            // Both may be wrong: what the file makes of the row, and the row.
+            Some((row, (before, file))) => {
+                Error::file(path, format!("row {} of {}: {problem}", row - before, shown(file)))
+            }
+            None => Error::file(path, problem),
+        }
+    }
+}
+
 /// The data of a task by the names of its splits.
 struct Data<'c> {
     config: &'c Config,
@@ -82,8 +104,8 @@ impl Data<'_> {
         self.config.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// The rows of a split, with their fields sorted by name, and the file that the first are of.
-    fn rows(&self, split: &str) -> Result<(Vec<Row>, PathBuf)> {
+    /// The rows of a split, with their fields sorted by name.
+    fn rows(&self, split: &str) -> Result<Read> {
         let config = self.config;
         let lacks = |names: String| {
             Error::file(&config.path, format!("has no split \"{split}\" in its data; there is {names}"))
@@ -96,31 +118,24 @@ impl Data<'_> {
             }
             Source::Folder(path) => {
                 let folder = self.folder_of(path, hub_cache().as_deref())?;
-                let wanted = config.config_name.as_deref();
-                let all = import::files_of(&folder, None)?;
-                let first = all.first().map_or(folder.as_path(), |(_, file)| file);
-                let chosen = card::chosen(&folder, first, wanted)?;
-                let all = match chosen.map_err(|problem| Error::file(&config.path, problem))? {
-                    Some(name) => import::files_of(&folder, Some(&name))?,
-                    None => all,
-                };
-                let wanted = import::Split::in_name(split);
-                let of = |(found, path): (Option<import::Split>, PathBuf)| {
-                    (found.is_some() && found == wanted).then_some(path)
-                };
-                let files: Vec<PathBuf> = all.into_iter().filter_map(of).collect();
+                // Of a cache, others than the one that is asked may not be there.
+                let chosen = card::chosen(&folder, config.config_name.as_deref())?;
+                let chosen = chosen.map_err(|problem| Error::file(&config.path, problem))?;
+                let files = import::files_of(&folder, chosen.as_deref(), split)?;
                 if files.is_empty() {
                     return Err(lacks("none of that name among its files".into()));
                 }
                 files
             }
         };
-        let mut rows = Vec::new();
-        for file in &files {
-            rows.extend(import::rows(file)?);
+        let mut read = Read::default();
+        for file in files {
+            let rows = import::rows(&file)?;
+            read.files.push((read.rows.len(), file));
+            read.rows.extend(rows);
         }
-        rows.iter_mut().for_each(|row| row.sort_by(|a, b| a.0.cmp(&b.0)));
-        Ok((rows, files.into_iter().next().unwrap_or_default()))
+        read.rows.iter_mut().for_each(|row| row.sort_by(|a, b| a.0.cmp(&b.0)));
+        Ok(read)
     }
 
     /// The folder that `dataset_path` names: a local one, else the data set of that name in the `cache` of the hub.
@@ -181,16 +196,12 @@ pub(super) fn load(path: &Path, split: Split, limit: usize, shots: Option<usize>
         let key = if split == Split::Test { "test_split" } else { "validation_split" };
         return Err(Error::file(path, format!("{key} is missing: it names the data that are asked")));
     };
-    let (rows, file) = data.rows(asked)?;
-    let in_file = |file: &Path, (row, problem): Problem| match row {
-        // Both may be wrong: what the file makes of the row, and the row.
-        Some(row) => Error::file(path, format!("row {row} of {}: {problem}", shown(file))),
-        None => Error::file(path, problem),
-    };
+    let read = data.rows(asked)?;
+    let rows = &read.rows;
     let features = rows.first().cloned().unwrap_or_default();
-    let asked_rows = Rows::new(&rows, &features);
-    let (all, contexts) = asked_rows.items(&config, None).map_err(|problem| in_file(&file, problem))?;
-    let before = asked_rows.descriptions(&config).map_err(|problem| in_file(&file, problem))?;
+    let asked_rows = Rows::new(rows, &features);
+    let (all, contexts) = asked_rows.items(&config, None).map_err(|problem| read.fail(path, problem))?;
+    let before = asked_rows.descriptions(&config).map_err(|problem| read.fail(path, problem))?;
     let items = all.len().min(limit);
     let count = match (config.shots.count, shots) {
         (Some(0), _) => 0,
@@ -203,8 +214,8 @@ pub(super) fn load(path: &Path, split: Split, limit: usize, shots: Option<usize>
             let drawn = drawn(&config, &pool, rows.get(..items).unwrap_or_default(), count);
             let drawn =
                 drawn.map_err(|problem| Error::file(path, format!("its examples: the split {problem}")))?;
-            let examples = Rows::new(&pool.rows, &features).items(&config, Some(contexts));
-            let examples = examples.map_err(|problem| in_file(&pool.file, problem))?.0;
+            let examples = Rows::new(&pool.read.rows, &features).items(&config, Some(contexts));
+            let examples = examples.map_err(|problem| pool.read.fail(path, problem))?.0;
             Shots::new(&examples, drawn, pool.draw(&config))
         }
     };
@@ -267,14 +278,13 @@ fn known(
     contexts: bool,
 ) -> BTreeSet<String> {
     let rows = split.and_then(|split| data.rows(split).ok());
-    let items = rows.and_then(|(rows, _)| Rows::new(&rows, features).items(config, Some(contexts)).ok());
+    let items = rows.and_then(|read| Rows::new(&read.rows, features).items(config, Some(contexts)).ok());
     items.iter().flat_map(|(items, _)| known_hashes(items as &[Example])).collect()
 }
 
 /// Rows that examples are drawn from.
 struct Pool {
-    rows: Vec<Row>,
-    file: PathBuf,
+    read: Read,
     /// Whether they are what is asked, so that one more is drawn and the item left out.
     same: bool,
     /// Whether the file lists them itself.
@@ -297,12 +307,12 @@ fn pool(config: &Config, data: &Data, asked: &str) -> Result<Pool> {
     // lm-eval compares the names, and of two that are missing says that they are the same.
     let same = config.shots.split == config.test;
     if let Some(samples) = &config.shots.samples {
-        let rows = samples.clone();
-        return Ok(Pool { rows, file: config.path.clone(), same, listed: true });
+        let read = Read { rows: samples.clone(), files: vec![(0, config.path.clone())] };
+        return Ok(Pool { read, same, listed: true });
     }
     let split = config.shots.split.as_ref().or(config.training.as_ref()).or(config.validation.as_ref());
-    let (rows, file) = data.rows(split.map_or(asked, String::as_str))?;
-    Ok(Pool { rows, file, same, listed: false })
+    let read = data.rows(split.map_or(asked, String::as_str))?;
+    Ok(Pool { read, same, listed: false })
 }
 
 /// The examples before each of the rows.
@@ -315,6 +325,6 @@ fn drawn(
     // Examples that a file lists are meant for every item.
     let known = |row| (!pool.listed || pool.same).then_some(row);
     let (from, items): (Vec<_>, Vec<_>) =
-        (pool.rows.iter().map(Some).collect(), rows.iter().map(known).collect());
+        (pool.read.rows.iter().map(Some).collect(), rows.iter().map(known).collect());
     shots::draw(&from, &items, count, pool.draw(config))
 }

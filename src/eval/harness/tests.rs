@@ -56,6 +56,61 @@ fn requests_are_those_of_lm_eval() {
     }
 }
 
+#[test]
+fn of_a_cache_only_the_configuration_that_is_asked_has_to_be_there() {
+    let place = tempfile::tempdir().unwrap();
+    let snapshot = place.path().join("data/snapshots/abc");
+    let card = "---\nconfigs:\n- config_name: here\n  data_files:\n  - split: test\n    path: here/*\n  - split: dev\n    \
+                path: [here-dev/one.jsonl, here-dev/two.jsonl]\n- config_name: gone\n  data_files: gone/test-*\n---\n";
+    std::fs::create_dir_all(snapshot.join("here")).unwrap();
+    std::fs::create_dir_all(snapshot.join("here-dev")).unwrap();
+    std::fs::write(snapshot.join("README.md"), card).unwrap();
+    let rows = |from: usize, good: usize| -> String {
+        let row = |i| format!("{{\"q\": \"q{i}\", \"c\": [\"x\", \"y\"], \"date\": {i}}}\n");
+        (from..from + good).map(row).collect()
+    };
+    std::fs::write(snapshot.join("here/test.jsonl"), rows(0, 2)).unwrap();
+    std::fs::write(snapshot.join("here-dev/one.jsonl"), rows(2, 2)).unwrap();
+    let bad = format!("{}{{\"q\": \"q\", \"c\": [\"x\"]}}\n", rows(4, 1));
+    std::fs::write(snapshot.join("here-dev/two.jsonl"), bad).unwrap();
+    let path = place.path().join("t.yaml");
+    let yaml = "task: t\ndataset_path: data\ndataset_name: here\ntest_split: test\nfewshot_split: dev\n\
+                output_type: multiple_choice\ndoc_to_text: q\ndoc_to_choice: c\ndoc_to_target: 0\n";
+    std::fs::write(&path, yaml).unwrap();
+    assert_eq!(load(&path, Split::Test, 9, None).unwrap()[0].all.len(), 2);
+    // A row is counted in its own file.
+    let error = load(&path, Split::Test, 9, Some(1)).unwrap_err().to_string();
+    assert!(
+        error.contains("row 2 of ") && error.contains("two.jsonl: doc_to_choice gives 1 choices"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_a_column_says_is_no_template() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("t.yaml");
+    let asked = |rows: &str, yaml: &str| {
+        std::fs::write(place.path().join("data.jsonl"), rows).unwrap();
+        let fixed = "task: t\ndataset_path: json\ndataset_kwargs: {data_files: {test: data.jsonl}}\ntest_split: test\n";
+        std::fs::write(&path, format!("{fixed}{yaml}")).unwrap();
+        load(&path, Split::Test, 9, None).unwrap()[0].all.clone()
+    };
+    let choices = "output_type: multiple_choice\ndoc_to_text: q\ndoc_to_choice: [\"1\", \"2\", \"3\"]\n";
+    let rows = "{\"q\": \"a\", \"n\": \"2\"}\n{\"q\": \"b\", \"n\": \"3\"}\n";
+    let right = |yaml: &str| -> Vec<String> {
+        asked(rows, &format!("{choices}{yaml}")).into_iter().map(|item| item.output).collect()
+    };
+    assert_eq!(right("doc_to_target: n\n"), ["2", "3"]);
+    // A template gives the number of a choice.
+    assert_eq!(right("doc_to_target: \"{{ n | int - 1 }}\"\n"), ["2", "3"]);
+    let list = asked(
+        "{\"q\": \"a\", \"n\": \"[1, 2]\"}\n",
+        "output_type: generate_until\ndoc_to_text: q\ndoc_to_target: n\n",
+    );
+    assert_eq!((list[0].output.as_str(), list[0].references.len()), ("[1, 2]", 0));
+}
+
 /// A folder with a file of data, and what is said of a YAML file beside it.
 fn refusal(yaml: &str) -> String {
     let place = tempfile::tempdir().unwrap();
@@ -256,7 +311,7 @@ fn data_of_the_hub_are_found_in_its_cache_and_never_fetched() {
     };
     let found = of("some/set").unwrap();
     assert_eq!(found, cache.join("datasets--some--set"));
-    assert_eq!(crate::import::files_of(&found, None).unwrap().len(), 1);
+    assert_eq!(crate::import::files_of(&found, None, "test").unwrap().len(), 1);
     let error = of("allenai/ai2_arc").unwrap_err();
     assert!(error.contains("t.yaml: dataset_path allenai/ai2_arc is no folder here and not in "), "{error}");
     assert!(error.contains("hf download --repo-type dataset allenai/ai2_arc"), "{error}");

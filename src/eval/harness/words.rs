@@ -81,13 +81,16 @@ impl<'r> Rows<'r> {
     /// The rows as items, and whether their choices are what is asked; `like` says that, where other rows have shown it.
     pub fn items(&self, config: &Config, like: Option<bool>) -> Result<(Vec<Example>, bool), Problem> {
         let has_choices = config.choices.is_some();
-        let texts: Vec<Value> =
-            self.values("doc_to_text", &config.text)?.into_iter().map(|v| numbered(v, has_choices)).collect();
-        let targets: Vec<Value> = self
-            .values("doc_to_target", &config.target)?
-            .into_iter()
-            .map(|v| target(v, has_choices))
-            .collect();
+        // What a template gives is read, what a column has stays as it is.
+        let is_column = |field: &Field| matches!(field, Field::Text(text) if self.columns.contains(text));
+        let mut texts = self.values("doc_to_text", &config.text)?;
+        if !is_column(&config.text) {
+            texts = texts.into_iter().map(|value| numbered(value, has_choices)).collect();
+        }
+        let mut targets = self.values("doc_to_target", &config.target)?;
+        if !is_column(&config.target) {
+            targets = targets.into_iter().map(|value| target(value, has_choices)).collect();
+        }
         let choices = match &config.choices {
             Some(Field::Value(Value::Object(fields))) => {
                 let all = Value::Array(fields.values().cloned().collect());

@@ -1,7 +1,6 @@
 //! Cells of arrow's arrays.
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -13,53 +12,50 @@ use arrow_schema::DataType;
 use serde_json::{Map, Number, Value};
 
 use super::Take;
+use crate::Result;
 use crate::import::cell::{At, Cell, scalar};
 use crate::text::short;
-use crate::{Error, Result};
 
 /// Deepest nesting of lists and objects in a cell.
 const MAX_DEPTH: usize = 16;
 /// Most values in the lists of one cell.
 const MAX_VALUES: usize = 100_000;
 
-/// Takes the rows of a batch, for the columns at `places`, whose names are `wanted`. They follow `row` of the file at
-/// `path`, which counts on.
+/// Takes the rows of a batch, for the columns at `places`, whose names are `wanted`. They follow `row` of the file, which
+/// counts on.
 ///
 /// # Errors
-/// A cell that is no value of a table, with its row and column; those of `take`.
+/// Those of `take`.
 pub(super) fn rows(
     batch: &RecordBatch,
     (places, wanted): (&[Option<usize>], &[String]),
-    (path, row): (&Path, &mut u64),
+    row: &mut u64,
     take: &mut Take<'_>,
 ) -> Result<()> {
     let mut into = Vec::with_capacity(places.len());
     for i in 0..batch.num_rows() {
         *row += 1;
-        cells(batch, places, i, &mut into).map_err(|(column, problem)| {
-            let name = wanted.get(column).map_or("", String::as_str);
-            Error::file(path, format!("row {row}: \"{}\" {problem}", short(name)))
-        })?;
+        cells(batch, (places, wanted), i, &mut into);
         take(At::Row(*row), &mut into)?;
     }
     Ok(())
 }
 
-/// The cells of one row of a batch, for the columns at `places`. The error is the column and what is wrong with it.
+/// The cells of one row of a batch, for the columns of these names at `places`.
 fn cells<'a>(
     batch: &'a RecordBatch,
-    places: &[Option<usize>],
+    (places, names): (&[Option<usize>], &[String]),
     row: usize,
     into: &mut Vec<Cell<'a>>,
-) -> Result<(), (usize, String)> {
+) {
     into.clear();
-    for (i, place) in places.iter().enumerate() {
+    for (place, name) in places.iter().zip(names) {
         into.push(match place {
-            Some(place) => cell(batch.column(*place).as_ref(), row).map_err(|problem| (i, problem))?,
+            Some(place) => cell(batch.column(*place).as_ref(), row)
+                .unwrap_or_else(|problem| Cell::Bad(format!("\"{}\" {problem}", short(name)))),
             None => Cell::Missing,
         });
     }
-    Ok(())
 }
 
 fn cell(array: &dyn Array, row: usize) -> Result<Cell<'_>, String> {

@@ -36,17 +36,54 @@ pub(super) const TSV: FileKind = FileKind {
     read: |path, wanted, take| read(path, b'\t', wanted, take),
 };
 
-/// Counts quotes, of which a sound file has an even number.
+/// Where a value stands as to quotes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    /// Its first byte comes.
+    Start,
+    /// It has no quotes around it.
+    Plain,
+    /// Behind the quote that it begins with.
+    Quoted,
+    /// Behind a quote within it: the last, or the first of two that stand for one.
+    Closed,
+}
+
+/// Watches quotes: what begins with one ends with one, and nothing stands behind that.
 struct Quotes<R> {
     inner: R,
+    delimiter: u8,
+    within: Within,
+    /// Line ends before what comes.
+    lines: u64,
+    /// Whether a value is open.
     odd: Rc<StdCell<bool>>,
+    /// The line, counted from 1, of the first value that goes on behind its closing quote.
+    stray: Rc<StdCell<Option<u64>>>,
 }
 
 impl<R: Read> Read for Quotes<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        let quotes = buffer.iter().take(read).filter(|byte| **byte == b'"').count();
-        self.odd.set(self.odd.get() ^ (quotes % 2 == 1));
+        for &byte in buffer.iter().take(read) {
+            let ends = byte == self.delimiter || matches!(byte, b'\r' | b'\n');
+            self.within = match (self.within, byte) {
+                (Within::Start, b'"') => Within::Quoted,
+                (Within::Quoted, b'"') => Within::Closed,
+                (Within::Closed, b'"') => Within::Quoted,
+                (Within::Quoted, _) => Within::Quoted,
+                // A mark of the byte order stands before the first value.
+                (Within::Start, b'\xef' | b'\xbb' | b'\xbf') if self.lines == 0 => Within::Start,
+                (_, _) if ends => Within::Start,
+                (Within::Closed, _) => {
+                    self.stray.set(self.stray.get().or(Some(self.lines + 1)));
+                    Within::Plain
+                }
+                (Within::Start | Within::Plain, _) => Within::Plain,
+            };
+            self.lines += u64::from(byte == b'\n');
+        }
+        self.odd.set(self.within == Within::Quoted);
         Ok(read)
     }
 }
@@ -55,6 +92,7 @@ struct Table {
     rows: csv::Reader<Quotes<Bounded<Box<dyn io::BufRead>>>>,
     since: Rc<StdCell<usize>>,
     odd: Rc<StdCell<bool>>,
+    stray: Rc<StdCell<Option<u64>>>,
     names: Vec<String>,
     /// Lines end as on old Macs.
     old_ends: bool,
@@ -67,6 +105,7 @@ fn place(old_ends: bool, at: &csv::Position) -> At {
 
 fn open(path: &Path, delimiter: u8) -> Result<Table> {
     let (since, odd) = (Rc::new(StdCell::new(0)), Rc::new(StdCell::new(false)));
+    let stray = Rc::new(StdCell::new(None));
     let mut inner = compressed::open(path)?;
     let first = inner.fill_buf().map_err(|e| Error::file(path, io_reason(&e)))?;
     let delimiter = found(delimiter, first);
@@ -79,7 +118,14 @@ fn open(path: &Path, delimiter: u8) -> Result<Table> {
         .delimiter(delimiter)
         .has_headers(true)
         .terminator(if old_ends { csv::Terminator::Any(b'\r') } else { csv::Terminator::CRLF })
-        .from_reader(Quotes { inner: bounded, odd: odd.clone() });
+        .from_reader(Quotes {
+            inner: bounded,
+            delimiter,
+            within: Within::Start,
+            lines: 0,
+            odd: odd.clone(),
+            stray: stray.clone(),
+        });
     let header = rows.byte_headers().map_err(|e| broken(path, old_ends, &e))?;
     let mut names = Vec::with_capacity(header.len());
     for name in header {
@@ -87,13 +133,14 @@ fn open(path: &Path, delimiter: u8) -> Result<Table> {
             Error::file(path, "line 1: the names of the columns are not UTF-8: save the file as UTF-8")
         })?;
         let name = name.trim().to_string();
-        if names.contains(&name) {
+        // Spreadsheets write columns without names behind the others.
+        if !name.is_empty() && names.contains(&name) {
             let name = short(&name);
             return Err(Error::file(path, format!("line 1: two columns are named \"{name}\": rename one")));
         }
         names.push(name);
     }
-    Ok(Table { rows, since, odd, names, old_ends })
+    Ok(Table { rows, since, odd, stray, names, old_ends })
 }
 
 /// The separator of a file: what its kind says, else another that its first line has instead.
@@ -119,7 +166,9 @@ fn broken(path: &Path, old_ends: bool, error: &csv::Error) -> Error {
 }
 
 fn columns(path: &Path, delimiter: u8) -> Result<Columns> {
-    Ok(Columns { names: open(path, delimiter)?.names, ..Columns::default() })
+    let mut names = open(path, delimiter)?.names;
+    names.retain(|name| !name.is_empty());
+    Ok(Columns { names, ..Columns::default() })
 }
 
 fn read(path: &Path, delimiter: u8, wanted: &[String], take: &mut Take<'_>) -> Result<()> {
@@ -130,7 +179,12 @@ fn read(path: &Path, delimiter: u8, wanted: &[String], take: &mut Take<'_>) -> R
     loop {
         table.since.set(0);
         let begins = place(table.old_ends, table.rows.position());
-        let more = match table.rows.read_byte_record(&mut record) {
+        let more = table.rows.read_byte_record(&mut record);
+        if let Some(line) = table.stray.get() {
+            let at = if table.old_ends { begins } else { At::Line(line) };
+            return Err(stray(path, at));
+        }
+        let more = match more {
             Ok(more) => more,
             Err(error) => {
                 let mut is_last = || matches!(table.rows.read_byte_record(&mut record), Ok(false));
@@ -160,14 +214,21 @@ fn read(path: &Path, delimiter: u8, wanted: &[String], take: &mut Take<'_>) -> R
                 cells.push(Cell::Missing);
                 continue;
             };
-            let text = std::str::from_utf8(bytes).map_err(|_| {
-                let name = short(name);
-                Error::file(path, format!("{at}: \"{name}\" is not UTF-8: save the file as UTF-8"))
-            })?;
-            cells.push(if text.is_empty() { Cell::Null } else { Cell::Text(Cow::Borrowed(text)) });
+            cells.push(match std::str::from_utf8(bytes) {
+                Ok("") => Cell::Null,
+                Ok(text) => Cell::Text(Cow::Borrowed(text)),
+                Err(_) => Cell::Bad(format!("\"{}\" is not UTF-8: save the file as UTF-8", short(name))),
+            });
         }
         take(at, &mut cells)?;
     }
+}
+
+/// That a value goes on behind its closing quote.
+fn stray(path: &Path, at: At) -> Error {
+    let problem =
+        "a value goes on behind its closing quote: double quotes within values, which then stand in quotes";
+    Error::file(path, format!("{at}: {problem}"))
 }
 
 /// That a row has a quote without an end.

@@ -1,5 +1,6 @@
 //! JSON: one object per line, one array of objects, or an object that has such an array.
 
+use std::borrow::Cow;
 use std::cell::{Cell as StdCell, RefCell};
 use std::fmt;
 use std::io::{self, BufRead, Read};
@@ -32,6 +33,9 @@ pub(super) const KIND: FileKind = FileKind {
 
 /// Fields of an object that have the rows.
 const LISTS: [&str; 5] = ["data", "examples", "rows", "instances", "Instances"];
+/// The field of such an object that all rows have in common, and the column that it is.
+const DEFINITION_OF_ALL: &str = "Definition";
+const DEFINITION: &str = "definition";
 /// Rows by which the columns are known.
 const LOOKED_AT: usize = 64;
 
@@ -70,12 +74,26 @@ fn form(path: &Path) -> Result<Form> {
                         .is_some_and(|list| list.first().is_some_and(Value::is_object))
                 };
                 return Ok(match serde_json::from_slice::<Value>(trimmed) {
-                    Ok(value) if has_rows(&value) => Form::Object,
+                    // Of several objects, each is a row, whatever lists it has.
+                    Ok(value) if has_rows(&value) && !another_follows(path, &mut reader)? => Form::Object,
                     Err(error) if error.is_eof() => Form::Object,
                     _ => Form::Lines,
                 });
             }
             Some(_) => return Ok(Form::Lines),
+        }
+    }
+}
+
+/// Whether another object begins on a line after the present one.
+fn another_follows(path: &Path, reader: &mut dyn BufRead) -> Result<bool> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = read_line(reader, &mut line).map_err(|problem| Error::file(path, problem))?;
+        match line.trim_ascii().first() {
+            None if read > 0 => continue,
+            first => return Ok(first == Some(&b'{')),
         }
     }
 }
@@ -132,9 +150,19 @@ fn each_line(path: &Path, wanted: &[String], rows: &mut Rows<'_>) -> Result<()> 
         if read > MAX_ROW {
             return Err(broken("is longer than 16 MiB: no example is".into()));
         }
-        let text = std::str::from_utf8(&line).map_err(|e| {
-            broken(format!("is not UTF-8 (byte {} of the line): save the file as UTF-8", e.valid_up_to() + 1))
-        })?;
+        let text = match std::str::from_utf8(&line) {
+            Ok(text) => text,
+            Err(e) => {
+                let byte = e.valid_up_to() + 1;
+                let problem = format!("is not UTF-8 (byte {byte} of the line): save the file as UTF-8");
+                row.clear();
+                row.cells.fill(Cell::Bad(problem));
+                if !wanted.is_empty() && !rows(at, &mut row)? {
+                    return Ok(());
+                }
+                continue;
+            }
+        };
         if text.trim_ascii().is_empty() {
             continue;
         }
@@ -247,6 +275,7 @@ impl<'de> Visitor<'de> for &mut List<'_, '_, '_> {
             if seq.next_element_seed(&mut self.row)?.is_none() {
                 return Ok(());
             }
+            self.row.complete();
             self.number += 1;
             let at = At::Element(self.number);
             if let Some(name) = self.row.lacking.take().filter(|_| have_passed(&self.digits)) {
@@ -287,12 +316,25 @@ impl<'de> Visitor<'de> for Holder<'_, '_, '_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
             self.0.since.set(0);
-            match LISTS.contains(&name.as_str()) && !self.0.found {
-                true => map.next_value_seed(&mut *self.0)?,
-                false => drop(map.next_value::<IgnoredAny>()?),
+            match name.as_str() {
+                list if LISTS.contains(&list) && !self.0.found => map.next_value_seed(&mut *self.0)?,
+                // Natural Instructions say once what all rows are asked.
+                DEFINITION_OF_ALL => self.0.row.definition = text_in(&map.next_value::<Value>()?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(())
+    }
+}
+
+/// A text, or the lines of a list of texts.
+fn text_in(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(values) => {
+            Some(values.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?.join("\n"))
+        }
+        _ => None,
     }
 }
 
@@ -305,11 +347,26 @@ struct Row<'w> {
     problem: Option<String>,
     /// A column whose number may lack digits.
     lacking: Option<String>,
+    /// What the file says of all rows, for the column [`DEFINITION`].
+    definition: Option<String>,
 }
 
 impl<'w> Row<'w> {
     fn new(wanted: &'w [String]) -> Self {
-        Self { wanted, cells: Vec::new(), keys: Vec::new(), problem: None, lacking: None }
+        let (cells, keys) = (Vec::new(), Vec::new());
+        Self { wanted, cells, keys, problem: None, lacking: None, definition: None }
+    }
+
+    /// Gives the row what the file says of all of them, where it does not say that itself.
+    fn complete(&mut self) {
+        let Some(definition) = &self.definition else { return };
+        if self.wanted.is_empty() && !self.keys.iter().any(|key| key == DEFINITION) {
+            self.keys.push(DEFINITION.into());
+        }
+        let place = self.wanted.iter().position(|wanted| wanted == DEFINITION);
+        if let Some(cell @ Cell::Missing) = place.and_then(|place| self.cells.get_mut(place)) {
+            *cell = Cell::Text(Cow::Owned(definition.clone()));
+        }
     }
 
     fn clear(&mut self) {

@@ -148,7 +148,7 @@ fn read(path: &Path, wanted: &[String], take: &mut Take<'_>) -> Result<()> {
         while let Some(batch) =
             guarded(|| reader.next().transpose().map_err(|e| reason(&e))).map_err(broken)?
         {
-            arrays::rows(&batch, (&places, wanted), (path, &mut row), take)?;
+            arrays::rows(&batch, (&places, wanted), &mut row, take)?;
         }
         if row != last {
             let found = row - (first - 1);

@@ -59,7 +59,7 @@ pub(super) fn snapshot_of(source: &Path) -> Option<(Named, bool)> {
     })
 }
 
-fn snapshot(folder: &Path) -> Result<PathBuf> {
+pub(super) fn snapshot(folder: &Path) -> Result<PathBuf> {
     let snapshots = folder.join("snapshots");
     let main = folder.join("refs/main");
     if main.is_file() {

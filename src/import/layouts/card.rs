@@ -190,6 +190,7 @@ fn pieces(config: &Node, files: &[Below]) -> std::result::Result<Vec<Piece>, Str
                 piece.group = None;
                 if let Some(name) = &split_name {
                     piece.split = Split::in_name(name);
+                    piece.split_names = vec![name.clone()];
                     // A split of its own is a task of its own.
                     piece.group = piece.split.is_none().then(|| name.clone());
                 }

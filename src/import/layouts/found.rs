@@ -17,6 +17,8 @@ pub struct Piece {
     pub config: Option<String>,
     /// Its split, where its place says one.
     pub split: Option<Split>,
+    /// What that is called there, the whole name first: `validation_matched`, `validation`.
+    pub split_names: Vec<String>,
     /// Names of classes by column, where the dataset says that its numbers stand for them, and the file need not.
     pub classes: HashMap<String, Vec<String>>,
     /// All else that its place says: the name of a task, where there are several.

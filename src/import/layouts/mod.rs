@@ -10,7 +10,9 @@ mod walk;
 
 use std::path::Path;
 
-pub use card::{Configuration, configurations};
+use card::configurations;
+
+pub use card::Configuration;
 pub use found::{Found, Piece};
 
 use crate::named::{Named, by_name};
@@ -80,6 +82,17 @@ pub fn find(source: &Path, configs: &[String]) -> Result<Found> {
         found.name = found::name_of(source);
     }
     Ok(found)
+}
+
+/// The configurations that the card of a dataset describes, which may lie in a cache; `None` where there is no card.
+///
+/// # Errors
+/// As [`configurations`]; a cache without the snapshot that it names.
+pub fn configurations_of(source: &Path) -> Result<Option<Vec<Configuration>>> {
+    match (cache::LAYOUT.is)(source) {
+        true => configurations(&cache::snapshot(source)?),
+        false => configurations(source),
+    }
 }
 
 /// What a folder contains.

@@ -33,6 +33,7 @@ pub(super) fn piece(file: &walk::Below) -> Result<Piece> {
         kind,
         config: None,
         split: said.split,
+        split_names: said.split_names,
         group: said.group,
         classes: HashMap::new(),
     })
@@ -61,6 +62,7 @@ pub(super) fn one(path: &Path) -> Result<Found> {
         kind,
         config: None,
         split: said.split,
+        split_names: said.split_names,
         group: None,
         classes: HashMap::new(),
     };

@@ -109,6 +109,7 @@ fn one(folder: &Path, name: Option<&str>) -> Result<Found> {
             path: file,
             config: info.config_name.clone().filter(|config| config != "default"),
             split,
+            split_names: named.map(String::from).into_iter().collect(),
             classes: HashMap::new(),
             group: name.filter(|_| split.is_none()).map(String::from),
         });

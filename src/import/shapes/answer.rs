@@ -57,7 +57,11 @@ impl<'r> Asked<'r> {
     ) -> Result<Self, Problem> {
         let (text, is_text, number): (Cow<'r, str>, _, Option<i64>) = match cell {
             cell if is_blank(cell) => return Err(Problem::Empty),
-            Cell::Text(text) => (text.trim().into(), true, text.trim().parse().ok()),
+            Cell::Text(text) => {
+                // Whole numbers of a column with gaps have a fraction, as pandas writes them.
+                let text = text.trim();
+                (text.into(), true, text.strip_suffix(".0").unwrap_or(text).parse().ok())
+            }
             Cell::Value(value @ (Value::Number(_) | Value::Bool(_))) => {
                 (scalar(value).unwrap_or_default().into(), false, whole(value))
             }
@@ -65,6 +69,7 @@ impl<'r> Asked<'r> {
                 return Err(Problem::bad(format!("the answer is {}, not one of the choices", what(other))));
             }
             Cell::Missing | Cell::Null => return Err(Problem::Empty),
+            Cell::Bad(problem) => return Err(Problem::bad(problem)),
         };
         let is_truth = ["true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
         Ok(Self { text, is_text, is_truth, number, choices, labels, base })

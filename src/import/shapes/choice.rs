@@ -77,6 +77,7 @@ impl Choices {
 fn columns(cells: Vec<Cell<'_>>) -> Result<Choices, Problem> {
     let text = |cell: &Cell<'_>| match cell {
         Cell::Missing => Err(lacks(Role::Choices)),
+        Cell::Bad(problem) => Err(Problem::bad(problem)),
         other => Ok(other.scalar().map(Cow::into_owned).unwrap_or_default()),
     };
     Ok(Choices { choices: cells.iter().map(text).collect::<Result<_, _>>()?, labels: Vec::new() })

@@ -16,6 +16,7 @@ pub(super) const MESSAGES: Shape = Shape {
     help: "Conversations as OpenAI, transformers and mlx-lm keep them: turns with `role` and `content`",
     fields: &[needs(Role::Messages, &["messages"]), may(Role::System, &["system"])],
     base: 0,
+    without: &[],
     build,
 };
 
@@ -24,6 +25,7 @@ pub(super) const SHAREGPT: Shape = Shape {
     help: "Conversations as ShareGPT keeps them: turns with `from` and `value`",
     fields: &[needs(Role::Messages, &["conversations", "conversation"]), may(Role::System, &["system"])],
     base: 0,
+    without: &[],
     build,
 };
 
@@ -82,6 +84,7 @@ fn list(role: Role, cell: Cell<'_>) -> Result<Vec<Value>, Problem> {
     Ok(match cell {
         Cell::Missing => return Err(lacks(role)),
         Cell::Null => return Err(Problem::Empty),
+        Cell::Bad(problem) => return Err(Problem::Bad(problem)),
         Cell::Value(Value::Array(values)) => values,
         Cell::Text(text) => match serde_json::from_str(&text) {
             Ok(Value::Array(values)) => values,

@@ -8,7 +8,7 @@ mod roles;
 mod table;
 
 pub use answer::{Tally, Unclear};
-pub use roles::{Mapping, Role, Roles, place};
+pub use roles::{Mapping, Role, Roles, find, place};
 pub use table::SHAPES;
 
 use super::record::{Problem, Record};
@@ -25,6 +25,8 @@ pub struct Shape {
     pub fields: &'static [Field],
     /// The number of the first choice, where answers are numbers.
     pub base: i64,
+    /// Columns with which a dataset is of another shape, unless somebody says this one.
+    pub without: &'static [&'static str],
     build: for<'a> fn(&mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem>,
 }
 

@@ -18,6 +18,7 @@ pub(super) fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Pro
     match roles.cell(Role::Output) {
         Cell::Text(text) => record.output = text,
         Cell::Null => return Err(Problem::Empty),
+        Cell::Bad(problem) => return Err(Problem::Bad(problem)),
         cell => {
             let mut answers = Vec::new();
             for answer in texts(Role::Output, cell)? {
@@ -53,6 +54,9 @@ pub(super) fn question<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<(Cow<'a, str
 fn class<'a>(cell: &Cell<'a>, classes: &[String], untyped: bool) -> Result<Cow<'a, str>, Problem> {
     if *cell == Cell::Missing {
         return Err(lacks(Role::Output));
+    }
+    if let Cell::Bad(problem) = cell {
+        return Err(Problem::bad(problem));
     }
     let text = cell.scalar().unwrap_or_default();
     if is_blank(cell) || text.trim() == "-1" {

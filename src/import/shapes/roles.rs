@@ -115,21 +115,26 @@ pub fn find(columns: &Columns, name: &str) -> Option<(String, Vec<String>)> {
 }
 
 impl Mapping {
-    /// The columns that a shape finds in a file; `None` where it lacks one that it needs.
+    /// The columns that a shape finds in a file; `None` where it lacks one that it needs. Where rows may have other columns
+    /// than the first, those of all names of a role that need not be there: the first that a row has counts.
     pub fn of_shape(shape: &Shape, columns: &Columns, wanted: &mut Vec<String>) -> Option<Self> {
         let mut mapping = Self { base: shape.base, ..Self::default() };
         let mut new = wanted.clone();
         for field in shape.fields {
             let parts = |name: &'static str| name.split('+').collect::<Vec<_>>();
             let there = |name: &&&'static str| parts(name).iter().all(|part| find(columns, part).is_some());
-            let names = match field.names.iter().find(there) {
-                Some(name) => parts(name),
+            let found = field.names.iter().find(there);
+            match found {
+                Some(name) => mapping.add(field.role, &parts(name), columns, &mut new),
                 None if field.required => return None,
-                // Rows may have it, though none of the first has.
-                None if columns.open => field.names.first().map(|name| parts(name))?,
-                None => continue,
-            };
-            mapping.add(field.role, &names, columns, &mut new);
+                None => {}
+            }
+            // Rows may have it under any of its names, though none of the first has.
+            for name in
+                field.names.iter().filter(|name| columns.open && !field.required && Some(*name) != found)
+            {
+                mapping.add(field.role, &parts(name), columns, &mut new);
+            }
         }
         *wanted = new;
         Some(mapping)
@@ -224,6 +229,17 @@ impl<'m, 'c, 'a> Roles<'m, 'c, 'a> {
         self.mapping.untyped
     }
 
+    /// The columns of a role: of several ways to have it, the first that the row has.
+    fn found(&self, role: Role) -> Option<&'m (Role, Vec<Source>)> {
+        let all = || self.mapping.sources.iter().filter(|(other, _)| *other == role);
+        let has = |(_, sources): &&(Role, Vec<Source>)| {
+            sources.iter().all(|source| {
+                !matches!(self.cells.get(source.column), None | Some(Cell::Missing | Cell::Null))
+            })
+        };
+        all().find(has).or_else(|| all().next())
+    }
+
     /// Every cell of a role: one for each of its columns.
     pub fn cells(&mut self, role: Role) -> Vec<Cell<'a>> {
         let mapping = self.mapping;
@@ -245,8 +261,7 @@ impl<'m, 'c, 'a> Roles<'m, 'c, 'a> {
 
     /// The cell of a role.
     pub fn cell(&mut self, role: Role) -> Cell<'a> {
-        let mapping = self.mapping;
-        let found = mapping.sources.iter().find(|(other, _)| *other == role);
+        let found = self.found(role);
         found.and_then(|(_, sources)| sources.first()).map_or(Cell::Missing, |source| self.source(source))
     }
 
@@ -256,7 +271,7 @@ impl<'m, 'c, 'a> Roles<'m, 'c, 'a> {
     /// A list or an object; a field that the row lacks, where it is required.
     pub fn text(&mut self, role: Role, required: bool) -> Result<Option<Cow<'a, str>>, Problem> {
         let mapping = self.mapping;
-        let found = mapping.sources.iter().find(|(other, _)| *other == role);
+        let found = self.found(role);
         let classes = found.and_then(|(_, sources)| sources.first()?.classes.as_deref());
         let cell = self.cell(role);
         if let Some(name) = classes.and_then(|classes| class_of(&cell, classes, mapping.untyped)) {
@@ -267,6 +282,7 @@ impl<'m, 'c, 'a> Roles<'m, 'c, 'a> {
             Cell::Null => Ok(None),
             Cell::Missing if required => Err(lacks(role)),
             Cell::Missing => Ok(None),
+            Cell::Bad(problem) => Err(Problem::Bad(problem)),
             Cell::Value(value) => match scalar(&value) {
                 Some(text) => Ok(Some(Cow::Owned(text))),
                 None => Err(Problem::bad(format!("{role} is {}, not a text", what(&value)))),
@@ -290,6 +306,7 @@ pub fn texts(role: Role, cell: Cell<'_>) -> Result<Vec<String>, Problem> {
     let value = match cell {
         Cell::Missing => return Err(lacks(role)),
         Cell::Null => return Ok(Vec::new()),
+        Cell::Bad(problem) => return Err(Problem::Bad(problem)),
         Cell::Text(text) => return Ok(vec![text.into_owned()]),
         Cell::Value(value) => value,
     };

@@ -29,6 +29,7 @@ pub static SHAPES: &[Shape] = &[
         help: "PIQA: a goal and two ways to it, the right one counted from 0",
         fields: &[needs(Instruction, &["goal"]), needs(Choices, &["sol1+sol2"]), needs(Answer, &["label"])],
         base: 0,
+        without: &[],
         build: choice::build,
     },
     Shape {
@@ -40,6 +41,7 @@ pub static SHAPES: &[Shape] = &[
             needs(Answer, &["answer"]),
         ],
         base: 1,
+        without: &[],
         build: choice::build,
     },
     Shape {
@@ -52,6 +54,7 @@ pub static SHAPES: &[Shape] = &[
             needs(Answer, &["label"]),
         ],
         base: 1,
+        without: &[],
         build: choice::build,
     },
     Shape {
@@ -64,6 +67,7 @@ pub static SHAPES: &[Shape] = &[
             needs(Answer, &["label"]),
         ],
         base: 0,
+        without: &[],
         build: choice::build,
     },
     Shape {
@@ -77,6 +81,7 @@ pub static SHAPES: &[Shape] = &[
             needs(Answer, ANSWERS),
         ],
         base: 0,
+        without: &[],
         build: choice::build,
     },
     Shape {
@@ -93,6 +98,7 @@ pub static SHAPES: &[Shape] = &[
             needs(Answer, &["cop", "answer", "answerKey", "answer_key", "label", "correct", "target"]),
         ],
         base: 0,
+        without: &[],
         build: choice::build,
     },
     Shape {
@@ -105,6 +111,7 @@ pub static SHAPES: &[Shape] = &[
             needs(Answer, &["correct_answer"]),
         ],
         base: 0,
+        without: &[],
         build: choice::build,
     },
     Shape {
@@ -117,6 +124,7 @@ pub static SHAPES: &[Shape] = &[
             may(System, &["system"]),
         ],
         base: 0,
+        without: &[],
         build: pair::build,
     },
     Shape {
@@ -124,6 +132,7 @@ pub static SHAPES: &[Shape] = &[
         help: "Flan and P3, as the paper's tasks are kept",
         fields: &[needs(Instruction, &["source", "inputs"]), needs(Output, &["target", "targets"])],
         base: 0,
+        without: &[],
         build: pair::build,
     },
     Shape {
@@ -135,6 +144,7 @@ pub static SHAPES: &[Shape] = &[
             may(System, &["system", "system_prompt"]),
         ],
         base: 0,
+        without: &[],
         build: messages::completion,
     },
     Shape {
@@ -147,6 +157,8 @@ pub static SHAPES: &[Shape] = &[
             may(System, &["system_prompt"]),
         ],
         base: 0,
+        // Then it is one of several answers, of which some are wrong.
+        without: &["label", "labels", "correct", "correct_answer_id"],
         build: pair::build,
     },
     Shape {
@@ -158,6 +170,7 @@ pub static SHAPES: &[Shape] = &[
             may(System, &["definition"]),
         ],
         base: 0,
+        without: &[],
         build: pair::build,
     },
     Shape {
@@ -168,6 +181,7 @@ pub static SHAPES: &[Shape] = &[
             needs(Output, &["summary", "highlights"]),
         ],
         base: 0,
+        without: &[],
         build: pair::build,
     },
     Shape {
@@ -175,6 +189,7 @@ pub static SHAPES: &[Shape] = &[
         help: "A premise, a hypothesis and a label",
         fields: &[needs(Instruction, &["premise"]), needs(Input, &["hypothesis"]), needs(Output, &["label"])],
         base: 0,
+        without: &[],
         build: pair::build,
     },
     Shape {
@@ -185,14 +200,28 @@ pub static SHAPES: &[Shape] = &[
             needs(Output, &["label", "labels"]),
         ],
         base: 0,
+        // Then the label is of both.
+        without: &["question"],
         build: pair::build,
     },
 ];
 
 /// The shape of columns that a person named.
-pub(super) static NAMED_PAIR: Shape =
-    Shape { name: "fields", help: "Columns that were named", fields: &[], base: 0, build: pair::build };
+pub(super) static NAMED_PAIR: Shape = Shape {
+    name: "fields",
+    help: "Columns that were named",
+    fields: &[],
+    base: 0,
+    without: &[],
+    build: pair::build,
+};
 /// The same with choices.
 pub(super) static NAMED_CHOICES: Shape = Shape { build: choice::build, ..NAMED_PAIR_OF };
-const NAMED_PAIR_OF: Shape =
-    Shape { name: "fields", help: "Columns that were named", fields: &[], base: 0, build: pair::build };
+const NAMED_PAIR_OF: Shape = Shape {
+    name: "fields",
+    help: "Columns that were named",
+    fields: &[],
+    base: 0,
+    without: &[],
+    build: pair::build,
+};

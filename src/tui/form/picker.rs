@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::text::{counted, printable};
+use crate::train::TASKS_DEPTH;
 use crate::tui::format::spinner;
 use crate::tui::keymap::{Binding, ENTER, ESC, KeyHint, KeySection, KeyTable, Motion, more_moves, moves};
 use crate::tui::widgets::popup;
@@ -188,7 +189,15 @@ fn folders(tasks: &[KnownTask]) -> Vec<KnownTask> {
     let deeper = |folder: &Path, inside: &Vec<usize>| {
         held.iter().any(|(other, same)| *other != folder && other.starts_with(folder) && same == inside)
     };
-    let several = held.iter().filter(|(folder, inside)| inside.len() > 1 && !deeper(folder, inside));
+    // Where it is named, deeper ones are not found.
+    let within = |folder: &Path, at: &usize| {
+        let below =
+            Path::new(&tasks[*at].path).strip_prefix(folder).map_or(0, |rest| rest.components().count());
+        below <= TASKS_DEPTH
+    };
+    let several = held.iter().filter(|(folder, inside)| {
+        inside.len() > 1 && inside.iter().all(|at| within(folder, at)) && !deeper(folder, inside)
+    });
     let mut found: Vec<(usize, KnownTask)> = several
         .map(|(folder, inside)| {
             let count =
@@ -239,6 +248,14 @@ mod tests {
         let paths: Vec<&str> = picker.tasks().iter().map(|task| task.path.as_str()).collect();
         assert_eq!(paths[..2], ["x/tasks", "x/tasks/a"]);
         assert_eq!(paths[2..], ["x/tasks/a/one", "x/tasks/a/two", "x/tasks/b/three"]);
+        // A folder whose tasks lie too deep below it would give some of them alone.
+        let mut deep = Picker::of(true);
+        deep.take(&[
+            task("pk/assets/tasks/fig/money", false),
+            task("pk/assets/tasks/fig/two", false),
+            task("pk/own", false),
+        ]);
+        assert!(deep.tasks().iter().all(|task| task.path != "pk"));
         let all = &picker.tasks()[0];
         assert_eq!((all.metric.as_str(), all.counts), ("3 tasks", [Some(6), Some(3), None]));
         assert!(!all.held_out && picker.tasks()[1].held_out);

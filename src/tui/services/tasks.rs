@@ -96,7 +96,10 @@ fn task(folder: &Path, here: Option<&Path>, bytes: &mut u64) -> KnownTask {
     let counts = [&train, &validation, &test].map(|path| lines(path, bytes));
     let shown = if train.is_file() { &train } else { &test };
     KnownTask {
-        path: typed.to_string_lossy().into_owned(),
+        path: match typed.to_string_lossy() {
+            here if here.is_empty() => ".".into(),
+            typed => typed.into_owned(),
+        },
         held_out: info.as_ref().is_ok_and(|info| info.held_out),
         metric: info.as_ref().map(|info| info.metric.name.to_string()).unwrap_or_default(),
         problem: info.err().map(|error| error.to_string()),

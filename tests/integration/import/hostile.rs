@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use lora_tui::import::Shape;
+use lora_tui::named::Named;
+
 use super::{Desk, fixture, problem, run};
 
 fn refused(name: &str, content: impl AsRef<[u8]>, words: &[&str]) {
@@ -70,6 +73,41 @@ fn broken_csv_is_named_by_its_line() {
     refused("a.csv", "question,question\na,b\n", &["two columns"]);
     refused("a.csv", "question,answer\n", &["has no rows"]);
     refused("a.csv", "foo;bar\na;b\n", &["no known shape (foo, bar)"]);
+    // Quotes that are meant as such take rows in, an even number of them too.
+    let quotes = "text\tlabel\n\"Hello there.\t0\nother text\t1\nhe said \"x\"\t1\nlast\t0\n";
+    refused("a.tsv", quotes, &["line 4", "goes on behind its closing quote"]);
+    refused("a.csv", "question,answer\na,b\n\"yes\" he said,c\n", &["line 3", "goes on behind"]);
+}
+
+#[test]
+fn answers_that_may_be_wrong_ones_are_no_examples() {
+    for (name, line) in [
+        ("wiki_qa", "{\"question\":\"q\",\"document_title\":\"d\",\"answer\":\"a\",\"label\":0}"),
+        ("reclor", "{\"context\":\"c\",\"question\":\"q\",\"answers\":[\"a\",\"b\"],\"label\":1}"),
+        ("qnli", "{\"question\":\"q\",\"sentence\":\"s\",\"label\":1,\"idx\":0}"),
+        ("quail", "{\"context\":\"c\",\"question\":\"q\",\"answers\":[\"a\",\"b\"],\"correct_answer_id\":1}"),
+    ] {
+        refused(&format!("{name}.jsonl"), format!("{line}\n"), &["no known shape", "--fields"]);
+    }
+    // Somebody knows better.
+    let desk = Desk::new();
+    let row = "{\"question\":\"q\",\"answer\":\"a\",\"label\":1}\n";
+    let mut spec = desk.spec(desk.write("all_right.jsonl", row));
+    spec.shape = Some(*Shape::named("question").unwrap());
+    assert_eq!(run(&spec).unwrap().kept, 1);
+}
+
+#[test]
+fn rows_that_are_no_utf_8_can_be_left_out() {
+    let csv = b"text,label\nok,a\ncaf\xe9,b\nfine,a\n".to_vec();
+    let bad = b"{\"question\":\"\xff\",\"answer\":\"b\"}\n";
+    for (name, content) in [("a.csv", csv), ("a.jsonl", [GOOD.as_bytes(), bad, GOOD.as_bytes()].concat())] {
+        let desk = Desk::new();
+        let mut spec = desk.spec(desk.write(name, content));
+        (spec.skip_bad, spec.keep_duplicates) = (true, true);
+        let report = run(&spec).unwrap();
+        assert_eq!((report.kept, report.dropped.words().as_str()), (2, "1 bad"), "{name}");
+    }
 }
 
 #[test]

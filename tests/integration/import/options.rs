@@ -57,6 +57,29 @@ fn what_is_dropped_is_counted_by_reason() {
 }
 
 #[test]
+fn caps_hold_where_rows_come_again() {
+    let desk = Desk::new();
+    let source = (0..500).map(|i| format!("{{\"source\":\"s{}\",\"target\":\"t\"}}\n", i % 5));
+    let mut spec = desk.spec(desk.write("d.jsonl", source.collect::<String>()));
+    (spec.keep_duplicates, spec.caps.rows, spec.caps.validation, spec.caps.test) = (true, 4, 0, 0);
+    let report = run(&spec).unwrap();
+    assert_eq!((report.kept, report.dropped.words().as_str()), (4, "496 over the cap"));
+}
+
+#[test]
+fn tasks_without_a_row_are_not_in_the_way_of_others() {
+    let desk = Desk::new();
+    run(&desk.spec(desk.write("a.jsonl", rows(20)))).unwrap();
+    desk.write("b/good.jsonl", rows(20));
+    desk.write("b/none.jsonl", "{\"source\":\"s\",\"target\":\"\"}\n");
+    let mut spec = desk.spec(desk.source().join("b"));
+    spec.family = Some("a".into());
+    let report = run(&spec).unwrap();
+    assert!(desk.out().join("a/a").is_dir() && desk.out().join("a/good/task.toml").is_file(), "{report:?}");
+    assert!(!desk.out().join("a/none").exists());
+}
+
+#[test]
 fn filters_choose_rows() {
     let desk = Desk::new();
     let mut spec = desk.spec(fixture("flan"));
@@ -171,6 +194,15 @@ fn identifiers_that_are_there_twice_are_warned_of() {
         report.warnings[0].contains("line 4: the id \"1\" is also that of line 2"),
         "{}",
         report.warnings[0]
+    );
+    // In another file, that is named.
+    let desk = Desk::new();
+    desk.write("two/train-0.csv", "id,question,answer\n1,a,b\n");
+    desk.write("two/train-1.csv", "id,question,answer\n1,c,d\n");
+    let report = run(&desk.spec(desk.source().join("two"))).unwrap();
+    assert!(
+        report.warnings.iter().any(|line| line.contains("line 2 of ") && line.contains("train-0.csv")),
+        "{report:?}"
     );
     let rows: String = (0..100).map(|i| format!("1,a{i},b\n")).collect();
     let report = run(&desk.spec(desk.write("e.csv", format!("id,question,answer\n{rows}")))).unwrap();

@@ -1,5 +1,6 @@
 //! Kinds of files and shapes of records.
 
+use lora_tui::import::Role;
 use lora_tui::named::Named;
 use lora_tui::train::Dataset;
 use serde_json::{Value, json};
@@ -43,6 +44,74 @@ fn an_object_with_a_list_of_rows_is_read() {
     let line = r#"{"canary":1,"examples":[{"input":"a","target":"b"},{"input":"c","target":"d"}]}"#;
     let desk = Desk::new();
     assert_eq!(everything(&desk, desk.write("line.json", line)).rows, 2);
+}
+
+#[test]
+fn rows_with_lists_of_their_own_are_rows() {
+    let row = |i: usize| {
+        format!(
+            "{{\"prompt\":\"p{i}\",\"completion\":\"c\",\"examples\":[{{\"prompt\":\"no\",\"completion\":\"x\"}}]}}\n"
+        )
+    };
+    let desk = Desk::new();
+    let report = everything(&desk, desk.write("three.jsonl", (0..3).map(row).collect::<String>()));
+    let lines = desk.lines("three/three", "train");
+    assert_eq!((report.rows, &lines[0]["instruction"]), (3, &json!("p0")));
+}
+
+#[test]
+fn natural_instructions_keep_their_definition() {
+    let file = json!({
+        "Contributors": ["x"],
+        "Definition": ["Write a question", "about the passage."],
+        "Instances": [{"id": "a", "input": "Passage: 0", "output": ["q0"]}, {"id": "b", "input": "1", "output": ["q1"]}],
+    });
+    let desk = Desk::new();
+    let report = everything(&desk, desk.write("task001.json", file.to_string()));
+    assert_eq!((report.rows, report.tasks[0].shape.as_str()), (2, "definition"));
+    let lines = desk.lines("task001/task001", "train");
+    assert_eq!(lines[0]["instruction"], "Write a question\nabout the passage.\n\nPassage: 0");
+}
+
+#[test]
+fn fields_that_come_late_are_found_under_each_of_their_names() {
+    let rows = |late: &str| -> String {
+        let row = |i: usize| match i {
+            0..64 => format!("{{\"instruction\":\"i{i}\",\"output\":\"o\"}}\n"),
+            _ => format!("{{\"instruction\":\"i{i}\",\"output\":\"o\",\"{late}\":\"more\"}}\n"),
+        };
+        (0..100).map(row).collect()
+    };
+    let with = |desk: &Desk| desk.lines("d/d", "train").iter().filter(|line| line["input"] == "more").count();
+    for late in ["input", "context"] {
+        let desk = Desk::new();
+        everything(&desk, desk.write("d.jsonl", rows(late)));
+        assert_eq!(with(&desk), 36, "{late}");
+    }
+    let desk = Desk::new();
+    let mut spec = desk.spec(desk.write("d.jsonl", rows("hint")));
+    (spec.caps.validation, spec.caps.test) = (0, 0);
+    let fields = |input: &str| {
+        [("instruction", "instruction"), ("input", input), ("output", "output")]
+            .map(|(role, name)| (*Role::named(role).unwrap(), vec![name.to_string()]))
+            .to_vec()
+    };
+    spec.fields = fields("hind");
+    assert!(run(&spec).unwrap_err().to_string().contains("has no column \"hind\""));
+    spec.fields = fields("hint");
+    run(&spec).unwrap();
+    assert_eq!(with(&desk), 36);
+}
+
+#[test]
+fn spreadsheets_leave_columns_without_names_and_pandas_numbers_with_gaps() {
+    let desk = Desk::new();
+    everything(&desk, desk.write("spam.csv", "text,label,,,\nhello,ham,,,\nwin,spam,,,\n"));
+    assert_eq!(desk.lines("spam/spam", "train")[1]["output"], "spam");
+    let desk = Desk::new();
+    let report =
+        everything(&desk, desk.write("quiz.csv", "question,A,B,C,D,answer\nq1,w,x,y,z,1.0\nq2,w,x,y,z,\n"));
+    assert_eq!((report.kept, desk.lines("quiz/quiz", "train")[0]["output"].as_str()), (1, Some("x")));
 }
 
 #[test]
