@@ -11,6 +11,7 @@ use super::output::Output;
 use super::starting::follow_it;
 use super::table::{Align, Table};
 use super::to_start::JobToStart;
+use crate::analysis::cluster_name;
 use crate::jobs::executors::{Entry as Executor, executor_named};
 use crate::jobs::kinds::{self, Findings, Parts, Use};
 use crate::jobs::{AnyJob, JobDetail, JobRow, JobState, JobSummary, Jobs, Point, QueueMove, time_text};
@@ -349,8 +350,10 @@ fn time_left(seconds: f64) -> Option<String> {
 
 /// What a job found out, a fact, a cluster and an expert that was left out on a line each.
 fn found(findings: &Findings) -> String {
-    let clusters =
-        findings.clusters.iter().map(|(cluster, names)| format!("cluster {cluster}: {}", names.join(", ")));
+    let clusters = findings
+        .clusters
+        .iter()
+        .map(|(label, names)| format!("{}: {}", cluster_name(*label), names.join(", ")));
     let left_out = findings.left_out.iter().map(|skipped| format!("left out: {skipped}"));
     let lines: Vec<String> = findings.facts.iter().cloned().chain(clusters).chain(left_out).collect();
     lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")

@@ -7,7 +7,7 @@ use super::canvas::{Drawn, FAINT, INK, Label, Pen, document, encode, pixels, tex
 use super::drawing::Drawing;
 use super::labels::Labels;
 use crate::Result;
-use crate::analysis::{Clustering, Similarity};
+use crate::analysis::{Clustering, Similarity, cluster_name};
 use crate::text::counted;
 
 /// Colours of clusters that any eyes can distinguish (Okabe and Ito, 2008); further ones differ in shape.
@@ -127,7 +127,7 @@ impl MapFigure {
         for (cluster, size) in self.sizes.iter().enumerate().take(MOST_CLUSTERS) {
             let y = TOP + 8 + 16 * cluster as i32;
             mark(pen, (legend, y), cluster)?;
-            let text = format!("cluster {cluster}: {}", counted(*size, "expert"));
+            let text = format!("{}: {}", cluster_name(cluster), counted(*size, "expert"));
             pen.text(&text, &Label::new((legend + 12, y), 12, INK))?;
         }
         for (line, text) in names.legend.iter().enumerate() {

@@ -118,10 +118,12 @@ pub enum DataEffect {
         /// As it was typed.
         path: String,
     },
-    /// Looks for folders and `.jsonl` files whose path begins with `text`; answered by `DataMessage::Completed`.
+    /// Looks for folders and files whose path begins with `text`; answered by `DataMessage::Completed`.
     Complete {
         /// What has been typed.
         text: String,
+        /// Files of tasks of lm-evaluation-harness, instead of `.jsonl`.
+        yaml: bool,
     },
     /// Looks for task folders beside the library and where the program was started; answered by `DataMessage::Tasks`.
     Tasks,

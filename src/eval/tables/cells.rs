@@ -57,11 +57,13 @@ pub fn lines(report: &EvalReport) -> Vec<Line<'_>> {
         scores,
     });
     // One task is its own mean.
-    let means = report.means.iter().filter(|group| group.tasks > 1).map(|group| Line {
+    let mixed = report.means.iter().any(|group| !group.is_loss);
+    let means = report.means.iter().filter(|group| group.tasks > 1).map(move |group| Line {
         name: format!(
-            "mean of {} {}",
+            "mean of {} {}{}",
             group.tasks,
-            if group.name == Group::ALL { "tasks" } else { &group.name }
+            if group.name == Group::ALL { "tasks" } else { &group.name },
+            if group.is_loss && mixed { ", loss" } else { "" }
         ),
         family: "",
         seen: "",
@@ -82,6 +84,23 @@ pub fn mean_text(mean: Option<&Mean>, is_loss: bool, plus_minus: &str) -> String
     let number = |value: f64| if is_loss { format!("{value:.3}") } else { format!("{:.1}", value * 100.0) };
     let error = mean.stderr.map_or(String::new(), |error| format!("{plus_minus}{}", number(error)));
     format!("{}{error}", number(mean.score))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_of_losses_are_named_as_such_beside_others() {
+        let mut report = testing::report();
+        report.means.iter_mut().for_each(|group| group.tasks = 2);
+        let names = |report: &EvalReport| -> Vec<String> {
+            lines(report).into_iter().filter(|line| line.is_mean).map(|line| line.name).collect()
+        };
+        assert_eq!(names(&report), ["mean of 2 tasks", "mean of 2 tasks, loss"]);
+        report.means.remove(0);
+        assert_eq!(names(&report), ["mean of 2 tasks"]);
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::fields::{Step, Value};
 use super::picker::{self, Picked, Picker};
 use super::{Form, FormOutcome};
+use crate::jobs::kinds::EVAL;
 use crate::settings::Role;
 use crate::tui::keymap::{
     BACK_TAB, Binding, Chord, DOWN, ENTER, ESC, KeyHint, KeySection, KeyTable, LEFT, RIGHT, TAB, UP,
@@ -130,7 +131,9 @@ impl Form {
                 if text.is_empty() && self.focus > 0 {
                     self.go(true);
                 } else {
-                    return FormOutcome::Open(vec![Effect::Data(DataEffect::Complete { text })]);
+                    // An evaluation takes no examples without a task.
+                    let yaml = self.kind().name == EVAL.name && self.fields[self.focus].role() == Role::Tasks;
+                    return FormOutcome::Open(vec![Effect::Data(DataEffect::Complete { text, yaml })]);
                 }
             }
             Action::Pick => {

@@ -49,6 +49,8 @@ const WIDTH: u16 = 100;
 pub(super) struct Picker {
     /// `None` while they are looked for. Folders of several tasks stand before them.
     tasks: Option<Vec<KnownTask>>,
+    /// How many folders.
+    before: usize,
     /// Whether folders of several tasks are listed, too.
     folders: bool,
     list: List,
@@ -74,6 +76,7 @@ impl Picker {
     /// Takes what was found.
     pub(super) fn take(&mut self, tasks: &[KnownTask]) {
         let folders = if self.folders { folders(tasks) } else { Vec::new() };
+        self.before = folders.len();
         self.tasks = Some(folders.into_iter().chain(tasks.iter().cloned()).collect());
     }
 
@@ -101,7 +104,10 @@ impl Picker {
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
         let rows = self.tasks().len().max(1) + EXAMPLES + 2;
         let title = match &self.tasks {
-            Some(tasks) => format!(" {} ", counted(tasks.len(), "task")),
+            Some(tasks) => match (counted(tasks.len() - self.before, "task"), self.before) {
+                (tasks, 0) => format!(" {tasks} "),
+                (tasks, folders) => format!(" {tasks}, {} ", counted(folders, "folder")),
+            },
             None => " Tasks ".into(),
         };
         let size = (WIDTH, u16::try_from(rows).unwrap_or(u16::MAX));

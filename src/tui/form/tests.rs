@@ -158,7 +158,7 @@ fn tab_completes_every_path_and_goes_on_from_empty_ones() {
     press(&mut app, "ta");
     assert_eq!(
         press_code(&mut app, KeyCode::Tab),
-        [Effect::Data(DataEffect::Complete { text: "ta".into() })]
+        [Effect::Data(DataEffect::Complete { text: "ta".into(), yaml: false })]
     );
     // An answer without anything new: what the completion interrupted is looked at again.
     let answer = Message::Data(DataMessage::Completed {
@@ -403,7 +403,7 @@ fn tab_completes_the_path() {
     press(&mut app, "ta");
     assert_eq!(
         press_code(&mut app, KeyCode::Tab),
-        [Effect::Data(DataEffect::Complete { text: "ta".into() })]
+        [Effect::Data(DataEffect::Complete { text: "ta".into(), yaml: false })]
     );
     let answer = |text: &str, candidates: &[&str]| {
         Message::Data(DataMessage::Completed {

@@ -25,8 +25,9 @@ pub fn check(path: String, send: &Sender, cancel: &Cancel) {
     }
 }
 
-/// Folders and `.jsonl` files whose path begins with `text`, as whole paths in the style of `text`, sorted.
-pub fn complete(text: &str) -> Vec<String> {
+/// Folders and `.jsonl` files, or YAML, whose path begins with `text`, as whole paths in the style of `text`, sorted.
+pub fn complete(text: &str, yaml: bool) -> Vec<String> {
+    let endings = if yaml { &[".yaml", ".yml"][..] } else { &[".jsonl"] };
     let (folder, start) = match text.rfind('/') {
         Some(slash) => text.split_at(slash + 1),
         None => ("", text),
@@ -46,7 +47,7 @@ pub fn complete(text: &str) -> Vec<String> {
             let is_folder = std::fs::metadata(entry.path()).ok()?.is_dir();
             match is_folder {
                 true => Some(format!("{folder}{name}/")),
-                false => name.ends_with(".jsonl").then(|| format!("{folder}{name}")),
+                false => endings.iter().any(|end| name.ends_with(end)).then(|| format!("{folder}{name}")),
             }
         })
         .collect();
@@ -76,9 +77,11 @@ mod tests {
         std::fs::write(dir.path().join("pairs.txt"), "").unwrap();
         let root = dir.path().to_str().unwrap();
         let under = |names: &[&str]| names.iter().map(|n| format!("{root}/{n}")).collect::<Vec<_>>();
-        assert_eq!(complete(&format!("{root}/pa")), under(&["pairs.jsonl", "past-tense/"]));
-        assert_eq!(complete(&format!("{root}/")), under(&["pairs.jsonl", "past-tense/", "plurals/"]));
-        assert_eq!(complete(&format!("{root}/nowhere/x")), Vec::<String>::new());
+        assert_eq!(complete(&format!("{root}/pa"), false), under(&["pairs.jsonl", "past-tense/"]));
+        assert_eq!(complete(&format!("{root}/"), false), under(&["pairs.jsonl", "past-tense/", "plurals/"]));
+        assert_eq!(complete(&format!("{root}/nowhere/x"), false), Vec::<String>::new());
+        std::fs::write(dir.path().join("piqa.yaml"), "").unwrap();
+        assert_eq!(complete(&format!("{root}/p"), true), under(&["past-tense/", "piqa.yaml", "plurals/"]));
     }
 
     #[test]

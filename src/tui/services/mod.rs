@@ -151,8 +151,8 @@ impl Services {
             DataEffect::Check { path } => {
                 self.data.run(self.send.clone(), move |cancel| data::check(path, &send, cancel));
             }
-            DataEffect::Complete { text } => self.data.run(self.send.clone(), move |_| {
-                let candidates = data::complete(&text);
+            DataEffect::Complete { text, yaml } => self.data.run(self.send.clone(), move |_| {
+                let candidates = data::complete(&text, yaml);
                 send.send(DataMessage::Completed { text, candidates });
             }),
             DataEffect::Tasks => {

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::finding::{interval_text, signed};
 use super::lines::TableLine;
-use super::panel::size;
+use super::panel::{named_alone, size};
 use crate::eval::{Difference, mean_text};
 use crate::text::printable;
 use crate::tui::format::spinner;
@@ -44,7 +44,7 @@ pub(super) struct Differences {
 fn reported(evaluated: &Evaluated, over: &TableLine, against: usize) -> Option<Found> {
     let report = &evaluated.report;
     let label = report.methods.get(against)?;
-    let task = over.task().and_then(|task| report.tasks.get(task)).map(|task| task.task.as_str());
+    let task = named_alone(evaluated, over)?;
     if task.is_none() && over.group.is_none() {
         return None;
     }

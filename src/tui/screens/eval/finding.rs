@@ -67,7 +67,16 @@ pub(super) fn sentence(report: &EvalReport) -> Option<String> {
         found.group.as_ref() == Some(&group.name) && found.method == *name && found.is_loss == group.is_loss
     });
     let mut text = match found {
-        _ if against == Some(name) => format!("Nothing is above {name} over {over}: {score}"),
+        _ if against == Some(name) => {
+            let own = |label: &String| label == "expert";
+            let own = report.methods.iter().position(own).and_then(|at| *group.scores.get(at)?);
+            let is_above = own.is_some_and(|own| match group.is_loss {
+                true => own.score < mean.score,
+                false => own.score > mean.score,
+            });
+            let nothing = if is_above { "No router" } else { "Nothing" };
+            format!("{nothing} is above {name} over {over}: {score}")
+        }
         Some(found) => {
             let [low, high] = found.difference.interval;
             let by = signed(found.difference.difference, group.is_loss);

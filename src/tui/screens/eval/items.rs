@@ -185,12 +185,13 @@ impl Items {
                 return message(frame, body, &text, theme.dim());
             }
         };
+        let is_loss = evaluated.report.tasks.get(self.task).is_some_and(|task| task.metric.is_loss());
         let style = if self.reading { theme.border_focused() } else { theme.border() };
         if body.width >= WIDE && body.height >= HIGH {
             let list = (body.width * 2 / 5).clamp(40, 70);
             let [left, right] =
                 Layout::horizontal([Constraint::Length(list), Constraint::Min(0)]).areas(body);
-            self.draw_list(frame, Rect { width: left.width - 1, ..left }, items, theme);
+            self.draw_list(frame, Rect { width: left.width - 1, ..left }, (items, is_loss), theme);
             let block = Block::new().borders(Borders::LEFT).border_style(style).padding(Padding::left(1));
             let inner = block.inner(right);
             frame.render_widget(block, right);
@@ -198,7 +199,7 @@ impl Items {
         } else if body.height >= HIGH {
             let rows = self.listed.len().clamp(1, usize::from(body.height / 3)) as u16;
             let [top, bottom] = Layout::vertical([Constraint::Length(rows), Constraint::Min(0)]).areas(body);
-            self.draw_list(frame, top, items, theme);
+            self.draw_list(frame, top, (items, is_loss), theme);
             let block = Block::new().borders(Borders::TOP).border_style(style);
             let inner = block.inner(bottom);
             frame.render_widget(block, bottom);
@@ -206,7 +207,7 @@ impl Items {
         } else if self.reading {
             self.draw_item(frame, body, evaluated, items, theme);
         } else {
-            self.draw_list(frame, body, items, theme);
+            self.draw_list(frame, body, (items, is_loss), theme);
         }
     }
 
@@ -233,7 +234,7 @@ impl Items {
         [Some(name), label, right, filter].into_iter().flatten().collect()
     }
 
-    fn draw_list(&self, frame: &mut Frame, area: Rect, items: &TaskItems, theme: &Theme) {
+    fn draw_list(&self, frame: &mut Frame, area: Rect, (items, is_loss): (&TaskItems, bool), theme: &Theme) {
         if self.listed.is_empty() {
             let text = format!("No item is {} here: f shows others.", FILTERS[self.filter].name);
             return message(frame, area, &text, theme.dim());
@@ -244,10 +245,15 @@ impl Items {
         for (place, y) in window.zip(0..) {
             let Some(&at) = self.listed.get(place) else { continue };
             let Some(item) = items.items.get(at) else { continue };
-            let (glyph, style) = verdict(record(items, self.method, at), theme);
             let known = || items.records.iter().filter_map(|of| of.get(at)?.as_ref());
             let right = known().filter(|record| record.score >= 1.0).count();
-            let share = format!("{right}/{}", known().count());
+            // A loss is neither right nor wrong.
+            let ((glyph, style), share) = match is_loss {
+                true => (("·", theme.dim()), known().count().to_string()),
+                false => {
+                    (verdict(record(items, self.method, at), theme), format!("{right}/{}", known().count()))
+                }
+            };
             let room = usize::from(area.width).saturating_sub(digits + 6 + share.len());
             let text = if item.input.trim().is_empty() { &item.instruction } else { &item.input };
             let text = text_width::truncate(text.trim(), room);
@@ -326,11 +332,16 @@ impl Items {
             .push(Line::from(vec![Span::styled("answers", theme.header()), Span::styled(note, theme.dim())]));
         let is_loss = evaluated.report.tasks.get(self.task).is_some_and(|task| task.metric.is_loss());
         let scores = |method: usize| evaluated.report.scores.get(self.task)?.get(method).copied().flatten();
+        let waits = |method: usize| {
+            let (known, all) = evaluated.far(self.task, method);
+            evaluated.known.is_some() && known < all
+        };
         for (method, label) in evaluated.report.methods.iter().enumerate() {
             let found = record(items, method, at);
             let (glyph, style) = if is_loss { ("·", theme.dim()) } else { verdict(found, theme) };
             let here = method == self.method;
             let facts = match found {
+                None if waits(method) => "not asked yet".to_string(),
                 None if scores(method).is_none() => "does not apply".to_string(),
                 None => "nothing is kept".to_string(),
                 Some(found) => {

@@ -371,10 +371,7 @@ impl EvalScreen {
                 let now = self.job(shared).map(|job| job.id.clone());
                 self.choosing = Some(Chooser::at(now.as_deref(), shared));
             }
-            Action::New => {
-                self.starting = true;
-                return vec![Effect::App(self.form())];
-            }
+            Action::New => return vec![Effect::App(self.form())],
             Action::Cancel if self.can_cancel(shared) => {
                 self.confirming = self.job(shared).map(|job| job.id.clone());
             }

@@ -170,9 +170,10 @@ impl Lines {
                 });
                 mine.map(|(at, _)| at).collect()
             };
-            let all = of(None);
+            let all: Vec<usize> = of(None);
+            let several = all.iter().filter(|task| !report.tasks[**task].again).count() > 1;
             let loss = if is_loss { ", loss" } else { "" };
-            if all.len() > 1 {
+            if several {
                 let line = builder.push(Of::Group, "", &all, &[]);
                 line.name = format!("all {} tasks{loss}", line.tasks.len());
                 line.group = Some(Group::ALL.into());
@@ -197,7 +198,7 @@ impl Lines {
             None if report.tasks.len() > MANY => lines.families().collect(),
             None => HashSet::new(),
         };
-        lines.measure();
+        lines.measure(evaluated);
         lines.show();
         lines
     }
@@ -208,7 +209,7 @@ impl Lines {
         folds.filter(|fold| fold.contains('/'))
     }
 
-    fn measure(&mut self) {
+    fn measure(&mut self, evaluated: &Evaluated) {
         let name = |line: &TableLine| {
             let note = match line.fold {
                 Some(_) => 3,
@@ -221,7 +222,13 @@ impl Lines {
                 let mean = if error { *mean } else { Mean { stderr: None, ..*mean } };
                 text_width::width(&mean_text(Some(&mean), line.is_loss, " ± "))
             };
-            line.scores.iter().flatten().map(text).max().unwrap_or(0)
+            // What is not known yet is counted in its place.
+            let counts =
+                (0..evaluated.report.methods.len()).filter(|_| evaluated.known.is_some()).map(|method| {
+                    let all = line.tasks.iter().map(|task| evaluated.far(*task, method).1).sum::<usize>();
+                    2 * all.to_string().len() + 1
+                });
+            line.scores.iter().flatten().map(text).chain(counts).max().unwrap_or(0)
         };
         let most = |of: &dyn Fn(&TableLine) -> usize| self.all.iter().map(of).max().unwrap_or(0);
         self.widest =

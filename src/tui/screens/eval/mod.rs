@@ -88,8 +88,8 @@ impl Screen for EvalScreen {
                 self.listed = true;
                 self.follow(shared)
             }
-            JobsMessage::Started(Ok(id)) if std::mem::take(&mut self.starting) => {
-                self.chosen = Some(id.clone());
+            JobsMessage::Started(Ok(id)) => {
+                self.awaited = Some(id.clone());
                 Vec::new()
             }
             JobsMessage::Detail(_)

@@ -33,13 +33,22 @@ pub(super) fn size(evaluated: &Evaluated, line: &TableLine) -> String {
     }
 }
 
+/// The name of the task that a line is about, if it is about one; `None` where others are called the same, of which a
+/// report does not say which is which.
+pub(super) fn named_alone<'a>(evaluated: &'a Evaluated, line: &TableLine) -> Option<Option<&'a str>> {
+    let tasks = &evaluated.report.tasks;
+    let Some(task) = line.task().and_then(|task| tasks.get(task)) else { return Some(None) };
+    let alone = tasks.iter().filter(|other| other.task == task.task).count() == 1;
+    alone.then_some(Some(task.task.as_str()))
+}
+
 /// How a method differs, over what a line is about, from the one that the evaluation compared with.
 pub(super) fn difference<'a>(
     evaluated: &'a Evaluated,
     line: &TableLine,
     method: &str,
 ) -> Option<(&'a str, Difference)> {
-    let task = line.task().and_then(|task| evaluated.report.tasks.get(task)).map(|task| task.task.as_str());
+    let task = named_alone(evaluated, line)?;
     let found = evaluated.report.differences.iter().find(|found| {
         let same = match task {
             Some(task) => found.task.as_deref() == Some(task),

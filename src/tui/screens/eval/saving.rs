@@ -1,5 +1,7 @@
 //! The question under which name the table is saved.
 
+use std::sync::Arc;
+
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -10,7 +12,7 @@ use crate::export::Export;
 use crate::text::printable;
 use crate::tui::keymap::{Binding, ENTER, ESC, KeyHint, KeySection, KeyTable};
 use crate::tui::widgets::popup;
-use crate::tui::{Shared, TextField, Theme, Unsaved, text_width};
+use crate::tui::{Evaluated, Shared, TextField, Theme, Unsaved, text_width};
 
 /// What a key does in the question; others edit the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub(super) fn reference() -> KeySection {
 #[derive(Debug)]
 pub(super) struct Saving {
     name: TextField,
+    /// What is saved, whatever is shown by then.
+    pub evaluated: Arc<Evaluated>,
     /// The request that is to be answered.
     pub ticket: Option<u64>,
     /// Why it was not saved; the name that is taken.
@@ -61,8 +65,8 @@ pub(super) enum Saved {
 
 impl Saving {
     /// With a name that is offered.
-    pub fn of(name: &str) -> Self {
-        Self { name: TextField::suggestion(name), ticket: None, problem: None, taken: None }
+    pub fn of(name: &str, evaluated: Arc<Evaluated>) -> Self {
+        Self { name: TextField::suggestion(name), evaluated, ticket: None, problem: None, taken: None }
     }
 
     pub(super) fn hints(&self, shared: &Shared) -> Vec<KeyHint> {

@@ -29,8 +29,8 @@ pub struct EvalScreen {
     pub(super) listed: bool,
     /// The evaluation that was chosen by hand; else the newest is shown.
     pub(super) chosen: Option<String>,
-    /// The form was opened here: what it starts is shown.
-    pub(super) starting: bool,
+    /// The job that was started last: the evaluation that is shown then, if it is one.
+    pub(super) awaited: Option<String>,
     /// What is being read: number and job.
     pub(super) reading: Option<(u64, String)>,
     pub(super) shown: Option<Shown>,
@@ -74,7 +74,7 @@ impl EvalScreen {
             wanted: false,
             listed: false,
             chosen: None,
-            starting: false,
+            awaited: None,
             reading: None,
             shown: None,
             error: None,
@@ -122,14 +122,27 @@ impl EvalScreen {
 
     /// Asks for the evaluation that is to be shown, where what is shown is another one or an older state of it.
     pub(super) fn follow(&mut self, shared: &Shared) -> Vec<Effect> {
+        let started = evaluations(shared).find(|job| Some(&job.id) == self.awaited.as_ref());
+        if let Some(started) = started {
+            (self.chosen, self.awaited) = (Some(started.id.clone()), None);
+        }
         if !self.wanted {
             return Vec::new();
         }
+        let is_open = self.saving.is_some()
+            || self.items.is_some()
+            || self.differences.is_some()
+            || self.transfer.is_some();
+        let shown = self.evaluated().map(|evaluated| evaluated.job.id.clone());
         let Some(job) = self.job(shared) else {
             self.shown = None;
             self.leave();
             return Vec::new();
         };
+        // What somebody looks at stays, whatever was started meanwhile elsewhere.
+        if is_open && self.chosen.is_none() && shown.is_some_and(|shown| shown != job.id) {
+            return Vec::new();
+        }
         let known = self.evaluated().filter(|evaluated| evaluated.job.id == job.id);
         let is_news = known.is_none_or(|known| !job.state.is_over() || known.job.state != job.state);
         // One at a time: what takes long is not asked for again before it is there.
@@ -206,22 +219,24 @@ impl EvalScreen {
 
     /// Asks under which name the table is saved.
     pub(super) fn ask_name(&mut self) -> Vec<Effect> {
-        let Some(evaluated) = self.evaluated() else { return Vec::new() };
+        let Some(shown) = &self.shown else { return Vec::new() };
+        let evaluated = &shown.evaluated;
         if evaluated.known.is_some() {
             let why = "The table can be saved when the evaluation has finished.";
             return vec![Effect::App(AppEffect::Notice(why.into()))];
         }
-        self.saving = Some(Saving::of(&format!("{}.md", evaluated.job.id)));
+        let (name, evaluated) = (format!("{}.md", evaluated.job.id), shown.evaluated.clone());
+        self.saving = Some(Saving::of(&name, evaluated));
         Vec::new()
     }
 
     /// Asks for the table in a file.
     pub(super) fn save(&mut self, mut saving: Saving, path: String, over: bool) -> Vec<Effect> {
-        let Some(shown) = &self.shown else { return Vec::new() };
         let ticket = self.tickets.issue();
         saving.ticket = Some(ticket);
+        let evaluated = saving.evaluated.clone();
         self.saving = Some(saving);
-        vec![Effect::Eval(EvalEffect::Save { ticket, evaluated: shown.evaluated.clone(), path, over })]
+        vec![Effect::Eval(EvalEffect::Save { ticket, evaluated, path, over })]
     }
 
     /// Takes what became of it.
@@ -334,7 +349,18 @@ impl EvalScreen {
                 if let Some(transfer) = &mut self.transfer {
                     transfer.take(evaluated);
                 }
+                let grown = before.is_some_and(|before| before.evaluated.known != evaluated.known);
                 self.shown = Some(Shown { evaluated: evaluated.clone(), lines });
+                // Its answers come while somebody looks at them.
+                if let Some(items) = self.items.as_mut().filter(|items| grown && !items.is_waiting()) {
+                    items.ticket = self.tickets.issue();
+                    let (ticket, task) = (items.ticket, items.task);
+                    return vec![Effect::Eval(EvalEffect::Items {
+                        ticket,
+                        evaluated: evaluated.clone(),
+                        task,
+                    })];
+                }
                 // It may have gone on meanwhile.
                 if self.job(shared).is_some_and(|job| job.state != evaluated.job.state && job.state.is_over())
                 {

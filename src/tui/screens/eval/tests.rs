@@ -143,6 +143,51 @@ fn earlier_evaluations_are_chosen_from_a_list() {
 }
 
 #[test]
+fn an_evaluation_that_was_started_is_shown_and_no_other_job() {
+    let jobs = vec![fixtures::eval_job("h", JobState::Finished), fixtures::eval_job("g", JobState::Finished)];
+    let (mut app, asked) = with_jobs(jobs.clone());
+    tell(&mut app, asked[0].0, large(3, 3));
+    press(&mut app, "ej");
+    let chosen = reads(press_code(&mut app, KeyCode::Enter));
+    tell(&mut app, chosen[0].0, fixtures::evaluated());
+    // A form that was closed, and then a job of another kind.
+    press(&mut app, "n");
+    press_code(&mut app, KeyCode::Esc);
+    app.update(Message::Jobs(JobsMessage::Started(Ok("clustering".into()))));
+    assert_eq!(reads(app.update(Message::Jobs(JobsMessage::List(jobs.clone())))), []);
+    assert!(render_app(&app, 160, 48).contains("2 of 2 evaluations"));
+    app.update(Message::Jobs(JobsMessage::Started(Ok("i".into()))));
+    let all = [vec![fixtures::eval_job("i", JobState::Running)], jobs].concat();
+    let asked = reads(app.update(Message::Jobs(JobsMessage::List(all))));
+    assert_eq!(asked.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["i"]);
+}
+
+#[test]
+fn what_is_looked_at_is_not_taken_away() {
+    let mut app = eval_app();
+    press(&mut app, "w");
+    let both = vec![fixtures::eval_job("h", JobState::Running), fixtures::eval_job("g", JobState::Finished)];
+    assert_eq!(reads(app.update(Message::Jobs(JobsMessage::List(both.clone())))), []);
+    press_code(&mut app, KeyCode::Esc);
+    assert_eq!(reads(app.update(Message::Jobs(JobsMessage::List(both)))).len(), 1, "nothing is open");
+}
+
+#[test]
+fn tasks_of_one_name_have_no_difference_of_another() {
+    let mut twice = fixtures::evaluated();
+    let (first, second) = (twice.report.tasks[0].task.clone(), &mut twice.report.tasks[1]);
+    second.task = first;
+    let lines = super::lines::Lines::of(&twice, None);
+    let methods = twice.report.methods.clone();
+    let shown = (0..lines.len()).filter_map(|at| lines.get(at)).filter(|line| line.task().is_some());
+    for line in shown {
+        let alone = line.task().is_some_and(|task| task > 1);
+        let found = methods.iter().any(|method| super::panel::difference(&twice, line, method).is_some());
+        assert!(alone || !found, "{}", line.name);
+    }
+}
+
+#[test]
 fn the_jobs_tab_leads_to_the_scores_that_a_job_found() {
     let jobs = vec![fixtures::eval_job("h", JobState::Finished), fixtures::eval_job("g", JobState::Finished)];
     let (mut app, _) = with_jobs(jobs);

@@ -205,7 +205,8 @@ impl Transfer {
             0 => " · none is above it".into(),
             better => format!(" · {} above it", counted(better, "expert")),
         };
-        let own = if is_own(expert, name) { " · the task's own" } else { "" };
+        let is_own = report.tasks.get(*task).is_some_and(|task| is_own(expert, &task.info().id));
+        let own = if is_own { " · the task's own" } else { "" };
         let text = format!("{}{own}{rank}", mean_text(mean.as_ref(), false, " ± "));
         Line::from(vec![
             Span::styled(format!("{} {} on ", column + 1, printable(expert)), theme.text()),
