@@ -120,7 +120,8 @@ fn a_recipe_that_is_killed_in_the_middle_and_run_again_gives_the_same_report() {
 
     let mut child = command(place.path(), &broken, &[]).spawn().unwrap();
     let over = || jobs(&broken).iter().filter(|job| job.join("result.json").exists()).count();
-    eventually("two jobs are finished", || over() >= 2);
+    let all = jobs(&whole).len();
+    eventually("all jobs are made and two are finished", || over() >= 2 && jobs(&broken).len() == all);
     child.kill().unwrap();
     child.wait().unwrap();
     // Those that waited for the killed ones are killed, too.

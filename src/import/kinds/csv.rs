@@ -167,7 +167,11 @@ fn broken(path: &Path, old_ends: bool, error: &csv::Error) -> Error {
 
 fn columns(path: &Path, delimiter: u8) -> Result<Columns> {
     let mut names = open(path, delimiter)?.names;
-    names.retain(|name| !name.is_empty());
+    let mut nameless = 0;
+    names.retain(|name| {
+        nameless += usize::from(name.is_empty());
+        !name.is_empty() || nameless == 1
+    });
     Ok(Columns { names, ..Columns::default() })
 }
 

@@ -106,7 +106,7 @@ fn rows_that_are_no_utf_8_can_be_left_out() {
         let mut spec = desk.spec(desk.write(name, content));
         (spec.skip_bad, spec.keep_duplicates) = (true, true);
         let report = run(&spec).unwrap();
-        assert_eq!((report.kept, report.dropped.words().as_str()), (2, "1 bad"), "{name}");
+        assert_eq!((report.kept, report.dropped.words().as_str()), (2, "1 no examples"), "{name}");
     }
 }
 
