@@ -87,7 +87,7 @@ pub fn find(source: &Path, configs: &[String]) -> Result<Found> {
 /// The configurations that the card of a dataset describes, which may lie in a cache; `None` where there is no card.
 ///
 /// # Errors
-/// As [`configurations`]; a cache without the snapshot that it names.
+/// A card that cannot be read, or whose front matter is no YAML; a cache without the snapshot that it names.
 pub fn configurations_of(source: &Path) -> Result<Option<Vec<Configuration>>> {
     match (cache::LAYOUT.is)(source) {
         true => configurations(&cache::snapshot(source)?),

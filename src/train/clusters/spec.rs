@@ -70,7 +70,7 @@ impl Default for ClustersSpec {
 /// Seeds that a form can take.
 const SEEDS: Whole = Whole { low: 0, high: u32::MAX as u64 };
 
-/// How the experts are clustered and where what is made goes; the rest is [`super::TRAINING`].
+/// How the experts are clustered and where what is made goes; the rest is [`crate::train::TRAINING`].
 pub static CLUSTERS: &[Setting<ClustersSpec>] = &[
     analysis::clusters(field!(ClustersSpec.k)).unset("10, or as many as there are experts"),
     analysis::sparsity(field!(ClustersSpec.sparsity)).advanced(),
