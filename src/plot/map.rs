@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_map_has_its_names_and_clusters() {
         let svg = figure(&["plain", "cafe\u{301}", "日本語", "x"], 2).svg().unwrap();
-        for part in ["map &lt;1&gt;", "plain", "café", "日本語", "cluster 0: ", "cluster 1: ", "2 clusters"]
+        for part in ["map &lt;1&gt;", "plain", "café", "日本語", "cluster 1: ", "cluster 2: ", "2 clusters"]
         {
             assert!(svg.contains(part), "{part}: {svg}");
         }

@@ -67,6 +67,8 @@ pub(super) fn sentence(report: &EvalReport) -> Option<String> {
         found.group.as_ref() == Some(&group.name) && found.method == *name && found.is_loss == group.is_loss
     });
     let mut text = match found {
+        // Among one alone there is no best.
+        _ if report.methods.len() == 1 => format!("{name} over {over}: {score}"),
         _ if against == Some(name) => {
             let own = |label: &String| label == "expert";
             let own = report.methods.iter().position(own).and_then(|at| *group.scores.get(at)?);

@@ -146,7 +146,8 @@ fn earlier_evaluations_are_chosen_from_a_list() {
 fn an_evaluation_that_was_started_is_shown_and_no_other_job() {
     let jobs = vec![fixtures::eval_job("h", JobState::Finished), fixtures::eval_job("g", JobState::Finished)];
     let (mut app, asked) = with_jobs(jobs.clone());
-    tell(&mut app, asked[0].0, large(3, 3));
+    let newest = Evaluated { job: fixtures::eval_job("h", JobState::Finished), ..large(3, 3) };
+    tell(&mut app, asked[0].0, newest);
     press(&mut app, "ej");
     let chosen = reads(press_code(&mut app, KeyCode::Enter));
     tell(&mut app, chosen[0].0, fixtures::evaluated());
