@@ -119,7 +119,7 @@ mod tests {
         alone.methods = vec!["base".into()];
         alone.means.iter_mut().for_each(|group| group.scores = vec![group.scores[1]]);
         (alone.differences, alone.oracle_gaps) = (Vec::new(), Vec::new());
-        assert_eq!(sentence(&alone).unwrap(), "base is best over 2 held-out tasks: 20.0 ± 20.0.");
+        assert_eq!(sentence(&alone).unwrap(), "base over 2 held-out tasks: 20.0 ± 20.0.");
         assert_eq!(sentence(&EvalReport::default()), None);
     }
 
