@@ -221,8 +221,9 @@ pub(super) fn load(path: &Path, split: Split, limit: usize, shots: Option<usize>
     };
     let known = |split: &Option<String>| known(split.as_deref(), (&config, &data), &features, contexts);
     let trained: BTreeSet<String> = known(&config.training);
-    let other_splits: BTreeSet<String> =
-        [&config.validation, &config.test].into_iter().flat_map(known).collect();
+    // What is asked is there already.
+    let others = [&config.validation, &config.test].into_iter().filter(|split| split.as_ref() != Some(asked));
+    let other_splits: BTreeSet<String> = others.flat_map(known).chain(known_hashes(&all)).collect();
     // Where a file lies says nothing of whose task it is.
     let group = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     let one = |(at, measure): (usize, config::Measure)| {

@@ -207,17 +207,10 @@ pub static SHAPES: &[Shape] = &[
 ];
 
 /// The shape of columns that a person named.
-pub(super) static NAMED_PAIR: Shape = Shape {
-    name: "fields",
-    help: "Columns that were named",
-    fields: &[],
-    base: 0,
-    without: &[],
-    build: pair::build,
-};
+pub(super) static NAMED_PAIR: Shape = OF_NAMES;
 /// The same with choices.
-pub(super) static NAMED_CHOICES: Shape = Shape { build: choice::build, ..NAMED_PAIR_OF };
-const NAMED_PAIR_OF: Shape = Shape {
+pub(super) static NAMED_CHOICES: Shape = Shape { build: choice::build, ..OF_NAMES };
+const OF_NAMES: Shape = Shape {
     name: "fields",
     help: "Columns that were named",
     fields: &[],
