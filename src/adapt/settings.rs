@@ -95,6 +95,15 @@ impl AdaptSpec {
                 "--name keeps one expert: give one --from and one number of --shots, or leave --name out to compare",
             ));
         }
+        if !self.name.is_empty() && self.limit.is_some() {
+            return Err(Error::usage(
+                "--limit is for comparisons, and --name keeps one expert: leave one of them out",
+            ));
+        }
+        let learns_weights = starts.iter().any(|chosen| chosen.start.learns_weights);
+        if !learns_weights && self.weight_rate != Self::default().weight_rate {
+            return Err(Error::usage("--weight-lr is for --from weights, which is not among the starts"));
+        }
         if self.shots.contains(&0) {
             return Err(Error::usage("--shots must be whole numbers from 1, not 0"));
         }
@@ -142,7 +151,7 @@ mod tests {
         }
         for wrong in ["0", "8,0", "-1", "1.5", "many"] {
             assert_eq!(
-                setting.set(&mut spec, wrong).unwrap_err(),
+                setting.set(&mut spec, wrong).unwrap_err().to_string(),
                 "whole numbers from 1, with commas between",
                 "{wrong}"
             );

@@ -159,6 +159,17 @@ impl<'a> Identified<'a> {
                 break size;
             }
         };
+        if product == Product::Delta {
+            known.retain(|Known { expert, strength, .. }| {
+                // No product of two is then beyond f64.
+                let fits = strength.is_none_or(|strength| strength.norm.powi(2).is_finite());
+                if !fits {
+                    let reason = "makes a ΔW that is too large to compare: correct its scale (alpha / r), or leave it out";
+                    skipped.push(Skipped::new(&expert.name, reason));
+                }
+                fits
+            });
+        }
         let keys = known.iter().map(|known| kind.key(known, size)).collect();
         let stamps = Stamps(known.iter().map(|known| known.stamp).collect());
         let strength = known.iter().map(|known| known.strength.unwrap_or_default()).collect();

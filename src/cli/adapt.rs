@@ -70,13 +70,13 @@ fn text(report: &AdaptReport) -> String {
     if let (Some(path), [row]) = (&report.path, report.rows.as_slice()) {
         let training = &row.training;
         return format!(
-            "{}: {} on {}, training loss {}, validation loss {} → {}\n  from {}\n",
+            "{}: {} on {}, training loss {}, validation loss {} (base model {})\n  from {}\n",
             printable(&path.display().to_string()),
             counted(training.steps, "step"),
             counted(row.shots, "example"),
             number(training.train_loss, 3),
-            loss(training.base_validation_loss),
             loss(training.validation_loss),
+            loss(training.base_validation_loss),
             made_of(row),
         );
     }

@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::options::{BaseArgs, PromptArgs, RouterArgs, distinct, help_beside_a_list, routers};
+use super::options::{
+    BaseArgs, PromptArgs, RouterArgs, check_routers, distinct, help_beside_a_list, routers,
+};
 use super::output::Output;
 use super::route::{TakingPart, left_out, resolved_calibrated_with, start_session};
 use super::{Align, Table};
 use crate::catalog::Catalog;
 use crate::eval::{Compared, compare, differing};
-use crate::library::Library;
 use crate::model::Precision;
-use crate::named::find_name;
-use crate::routing::{ROUTERS, RouterConfig};
+use crate::routing::RouterConfig;
 use crate::text::{percent, printable, share};
 use crate::{Error, Result};
 
@@ -41,21 +41,6 @@ pub struct CompareArgs {
     pub base: BaseArgs,
 }
 
-/// Reads a list of routers. A comma may belong to the name of an expert of `library`.
-fn routers_of(library: &Library, texts: &[String]) -> Result<Vec<RouterConfig>> {
-    let known = |name: &str| find_name(library.experts.iter().map(|e| e.name.as_str()), name).is_some();
-    let is_router = |text: &str| {
-        let read = text.parse::<RouterConfig>();
-        read.is_ok_and(|config| !config.router.names_expert() || known(&config.argument))
-    };
-    routers(texts, is_router)
-}
-
-/// Whether a router among these names an expert, which is known once the library is open.
-fn names_one(text: &str) -> bool {
-    ROUTERS.iter().any(|router| router.names_expert() && text.contains(&format!("{}:", router.id)))
-}
-
 /// Runs the command.
 pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
     args.prompt.check()?;
@@ -63,13 +48,10 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
         return Err(Error::usage("--reference is empty: give a text, or leave it out"));
     }
     // Read before anything is loaded, to report a wrong name at once.
-    routers_of(&Library::default(), &args.routers).or_else(|error| match &error {
-        Error::Usage(_) if args.routers.iter().any(|text| names_one(text)) => Ok(Vec::new()),
-        _ => Err(error),
-    })?;
+    check_routers(&args.routers)?;
     let library = Catalog::open(&args.library, args.base.base.as_deref())?;
     output.library_notes(&library);
-    let mut all = routers_of(&library, &args.routers)?;
+    let mut all = routers(&library, &args.routers)?;
     let router = args.router.among(all.iter());
     let mut session = start_session(&library, &router, &args.base, Precision::F32, output)?;
     let own = session.router().clone();

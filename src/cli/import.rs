@@ -233,7 +233,11 @@ fn understood(report: &ImportReport) -> String {
                 options.truncate(LISTED);
                 options.push(&more);
             }
-            let line = format!("outputs are classes: {}", listed(&options, "and"));
+            let hint = match task.options.iter().any(|option| option == "-1") {
+                true => "; where -1 stands for no answer, --where drops such rows",
+                false => "",
+            };
+            let line = format!("outputs are classes: {}{hint}", listed(&options, "and"));
             lines.entry(line).or_default().push(&task.task);
         }
     }

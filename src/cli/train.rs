@@ -50,22 +50,22 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
 fn text(report: &TrainReport) -> String {
     let of = |loss: Option<f64>| loss.map_or("–".to_string(), |v| number(v, 3));
     let mut out = format!(
-        "{}: {} in {:.0} s at {:.0} tokens/s, training loss {}, validation loss {} → {}\n",
+        "{}: {} in {:.0} s at {:.0} tokens/s, training loss {}, validation loss {} (base model {})\n",
         printable(&report.path.display().to_string()),
         counted(report.steps, "step"),
         report.seconds,
         report.tokens_per_second,
         number(report.train_loss, 3),
-        of(report.base_validation_loss),
         of(report.validation_loss),
+        of(report.base_validation_loss),
     );
     for task in &report.tasks {
         out += &format!(
-            "  {}: {}, validation loss {} → {}\n",
+            "  {}: {}, validation loss {} (base model {})\n",
             printable(&task.task),
             counted(task.examples, "example"),
-            of(task.base_validation_loss),
             of(task.validation_loss),
+            of(task.base_validation_loss),
         );
     }
     out
@@ -97,9 +97,9 @@ mod tests {
             tokens_per_second: 100.0,
             tasks: vec![task("a", Some(0.125)), task("b\n", None)],
         };
-        let expected = "lib/both: 2 steps in 3 s at 100 tokens/s, training loss 0.500, validation loss 2.000 → 0.250\n  \
-                        a: 1 example, validation loss 2.000 → 0.125\n  \
-                        b\\n: 1 example, validation loss 2.000 → –\n";
+        let expected = "lib/both: 2 steps in 3 s at 100 tokens/s, training loss 0.500, validation loss 0.250 (base model 2.000)\n  \
+                        a: 1 example, validation loss 0.125 (base model 2.000)\n  \
+                        b\\n: 1 example, validation loss – (base model 2.000)\n";
         assert_eq!(text(&report), expected);
     }
 }

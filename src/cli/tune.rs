@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::options::{BaseArgs, RouterArgs, distinct, help_beside_a_list, routers};
+use super::options::{BaseArgs, RouterArgs, check_routers, distinct, help_beside_a_list, routers};
 use super::output::Output;
 use super::route::{TakingPart, left_out, resolved_calibrated_with, start_session};
 use super::{Align, Table};
@@ -47,12 +47,15 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     let limit = args.limit as usize;
     let how = ToAsk { split: Split::Validation, limit: Some(limit), ..ToAsk::default() };
     let tasks = asked_tasks(&args.tasks, &how, &mut |text| output.note(&text), output.cancel())?;
-    let routers = match args.routers.as_slice() {
-        [] => CANDIDATES.iter().map(|text| text.parse()).collect::<Result<Vec<RouterConfig>>>()?,
-        texts => routers(texts, |text| text.parse::<RouterConfig>().is_ok())?,
-    };
+    if !args.routers.is_empty() {
+        check_routers(&args.routers)?;
+    }
     let library = Catalog::open(&args.library, args.base.base.as_deref())?;
     output.library_notes(&library);
+    let routers = match args.routers.as_slice() {
+        [] => CANDIDATES.iter().map(|text| text.parse()).collect::<Result<Vec<RouterConfig>>>()?,
+        texts => routers(&library, texts)?,
+    };
     let router = args.router.among(routers.iter());
     let session = start_session(&library, &router, &args.base, Precision::F32, output)?;
     let evaluation = Evaluation { library: &library, session: &session, cancel: output.cancel() };

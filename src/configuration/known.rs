@@ -78,7 +78,7 @@ pub fn take_one<S>(
         (_, toml::Value::String(text)) => text.clone(),
         (_, _) => return Err(refuse(wanted("a text"))),
     };
-    setting.set(settings, &text).map_err(refuse)
+    setting.set(settings, &text).map_err(|refusal| refusal.of(id, &found(value)))
 }
 
 /// What a value is, for whoever wrote it.

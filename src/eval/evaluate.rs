@@ -291,6 +291,7 @@ pub fn evaluate(spec: &EvalSpec, events: &mut dyn FnMut(EvalEvent), cancel: &Can
     let mut report = EvalReport {
         metric: metrics.first().copied().filter(|first| metrics.iter().all(|metric| metric == first)),
         metrics,
+        measured: spec.metric,
         split: spec.split,
         scoring: spec.scoring,
         precision: Some(spec.precision),

@@ -81,12 +81,28 @@ pub struct Difference {
     pub difference: f64,
     /// Its standard error.
     pub stderr: Option<f64>,
-    /// Its 95 % interval.
-    pub interval: [f64; 2],
+    /// Its 95 % interval; none of a single value.
+    pub interval: Option<[f64; 2]>,
     /// Items, or tasks of a group, on which the method is better.
     pub wins: usize,
     /// On which it is worse.
     pub losses: usize,
+}
+
+impl Difference {
+    /// The ends of what is drawn: the interval, or the difference alone.
+    pub fn ends(&self) -> [f64; 2] {
+        self.interval.unwrap_or([self.difference; 2])
+    }
+
+    /// Whether it is for the better; `None` where that may be chance. Of losses, smaller ones are better.
+    pub fn is_better(&self, is_loss: bool) -> Option<bool> {
+        match self.interval? {
+            [low, _] if low > 0.0 => Some(!is_loss),
+            [_, high] if high < 0.0 => Some(is_loss),
+            _ => None,
+        }
+    }
 }
 
 /// The differences of a method over several tasks.
@@ -188,6 +204,8 @@ pub struct EvalReport {
     pub metric: Option<Scorer>,
     /// The same of each task.
     pub metrics: Vec<Scorer>,
+    /// The metric that was asked for in place of the tasks' own.
+    pub measured: Option<Scorer>,
     /// Which items were asked.
     pub split: Split,
     /// By which rules.
@@ -252,8 +270,8 @@ impl EvalReport {
         }
     }
 
-    /// What a table says below itself: how many examples stand before items, where any do, and which experts take part in
-    /// another way than the rest.
+    /// What a table says below itself: how items were asked and scored, where that is not as usual, and which experts take
+    /// part in another way than the rest.
     pub fn caption(&self) -> Option<String> {
         let lists = [("muted", &self.muted), ("pinned", &self.pinned), ("general", &self.general)];
         let given = lists.into_iter().filter(|(_, names)| !names.is_empty());
@@ -281,9 +299,18 @@ impl EvalReport {
         Some(format!("{range}{} per task", counted(most, "item")))
     }
 
-    /// How items were asked, where any had examples before them.
+    /// How items were asked and scored, where that is not as it usually is: `5-shot, rouge_l, paper scoring, test split`.
     fn asked(&self) -> Option<String> {
-        Some(format!("{}, {} scoring, {} split", self.shots()?, self.scoring, self.split))
+        let usual = Self::default();
+        let (shots, measured) = (self.shots(), self.measured.map(|metric| metric.to_string()));
+        let is_usual = shots.is_none() && measured.is_none() && self.rules() == usual.rules();
+        (!is_usual).then(|| {
+            [shots, measured, Some(self.rules())].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        })
+    }
+
+    fn rules(&self) -> String {
+        format!("{} scoring, {} split", self.scoring, self.split)
     }
 }
 

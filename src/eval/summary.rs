@@ -58,14 +58,18 @@ fn groups(tasks: &[ReportedTask]) -> Vec<Together> {
 
 /// A difference from those of items of several tasks, or of one.
 fn difference(tasks: &[Vec<f64>], better: f64, name: &str) -> Option<Difference> {
-    let (mean, interval, each): (Mean, [f64; 2], Vec<f64>) = match tasks {
+    let (mean, interval, each): (Mean, Option<[f64; 2]>, Vec<f64>) = match tasks {
         [] => return None,
-        [one] => (Mean::of(one)?, interval_of_mean(one, seed(name)), one.clone()),
+        // One value says nothing of others.
+        [one] => {
+            let interval = (one.len() > 1).then(|| interval_of_mean(one, seed(name)));
+            (Mean::of(one)?, interval, one.clone())
+        }
         several => {
             let means: Vec<f64> =
                 several.iter().map(|task| Mean::of(task).map(|m| m.score)).collect::<Option<_>>()?;
             let values: Vec<&[f64]> = several.iter().map(Vec::as_slice).collect();
-            (Mean::of(&means)?, interval_over_tasks(&values, seed(name)), means)
+            (Mean::of(&means)?, Some(interval_over_tasks(&values, seed(name))), means)
         }
     };
     Some(Difference {
@@ -263,13 +267,17 @@ mod tests {
         };
         let a = find("arrow", Some("a"), None, false);
         assert_eq!((a.difference, a.wins, a.losses), (0.25, 2, 1));
-        assert!(a.interval[0] < 0.25 && 0.25 < a.interval[1]);
+        let [low, high] = a.interval.unwrap();
+        assert!(low < 0.25 && 0.25 < high);
         let over_all = find("arrow", None, Some("all"), false);
         assert_eq!((over_all.wins, over_all.losses), (3, 0));
         assert!((over_all.difference - (0.25 + 0.75 + 0.5) / 3.0).abs() < 1e-12);
         // A smaller loss is better.
         let loss = find("arrow", Some("d"), None, true);
-        assert_eq!((loss.difference, loss.wins, loss.interval), (-1.0, 4, [-1.0, -1.0]));
+        assert_eq!((loss.difference, loss.wins, loss.interval), (-1.0, 4, Some([-1.0, -1.0])));
+        assert_eq!((loss.is_better(true), a.is_better(false)), (Some(true), None));
+        let alone = difference(&[vec![1.0]], 1.0, "one").unwrap();
+        assert_eq!((alone.difference, alone.interval, alone.is_better(false)), (1.0, None, None));
         let gaps: Vec<(&str, usize, f64)> = report
             .oracle_gaps
             .iter()

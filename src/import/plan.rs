@@ -1,7 +1,7 @@
 //! How each file of a source is read: its shape, and the columns that are wanted of it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::cell::{Cell, class_of};
 use super::kinds::Columns;
@@ -90,11 +90,9 @@ fn of_file(spec: &ImportSpec, piece: &Piece, name: &str, several: bool) -> Resul
         columns.classes.entry(column.clone()).or_insert_with(|| names.clone());
     }
     if columns.open {
-        for name in spec.fields.iter().flat_map(|(_, names)| names) {
-            if find(&columns, name).is_none() {
-                columns.names.extend(later(piece, name)?);
-            }
-        }
+        let named = spec.fields.iter().flat_map(|(_, names)| names).map(String::as_str);
+        let missing: BTreeSet<&str> = named.filter(|name| find(&columns, name).is_none()).collect();
+        columns.names.extend(later(piece, &missing)?);
     }
     let columns = columns;
     let broken = |problem: String| Error::file(&piece.path, problem);
@@ -167,20 +165,32 @@ fn of_file(spec: &ImportSpec, piece: &Piece, name: &str, several: bool) -> Resul
     })
 }
 
-/// The column that a name leads to in rows behind those by which the columns of a file are known.
-fn later(piece: &Piece, name: &str) -> Result<Option<String>> {
-    let dots = name.match_indices('.').filter_map(|(at, _)| name.get(..at));
-    let wanted: Vec<String> = std::iter::once(name).chain(dots).map(String::from).collect();
-    let mut found = None;
-    let read = piece.kind.read(&piece.path, &wanted, &mut |_, cells| {
-        let there = cells.iter().position(|cell| !matches!(cell, Cell::Missing | Cell::Bad(_)));
-        found = there.and_then(|at| wanted.get(at).cloned());
-        if found.is_some() { Err(Error::msg("it is there")) } else { Ok(()) }
-    });
-    match found {
-        Some(column) => Ok(Some(column)),
-        None => read.map(|()| None),
+/// The columns that names lead to in rows behind those by which the columns of a file are known.
+fn later(piece: &Piece, names: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
+    if names.is_empty() {
+        return Ok(BTreeSet::new());
     }
+    let (mut of, mut wanted) = (Vec::new(), Vec::new());
+    for name in names {
+        let dots = name.match_indices('.').filter_map(|(at, _)| name.get(..at));
+        for column in std::iter::once(*name).chain(dots) {
+            of.push(*name);
+            wanted.push(column.to_string());
+        }
+    }
+    let mut found = BTreeMap::new();
+    let read = piece.kind.read(&piece.path, &wanted, &mut |_, cells| {
+        for ((cell, name), column) in cells.iter().zip(&of).zip(&wanted) {
+            if !matches!(cell, Cell::Missing | Cell::Bad(_)) {
+                found.entry(*name).or_insert_with(|| column.clone());
+            }
+        }
+        if found.len() == names.len() { Err(Error::msg("all are there")) } else { Ok(()) }
+    });
+    if found.len() < names.len() {
+        read?;
+    }
+    Ok(found.into_values().collect())
 }
 
 /// The shape of a file, and where its columns are.
@@ -216,6 +226,9 @@ fn shape(
         if let Some(mapping) = Mapping::of_shape(shape, columns, wanted) {
             return Ok((shape, mapping));
         }
+    }
+    if columns.names.is_empty() {
+        return Err("has no rows with fields".into());
     }
     Err(format!(
         "has columns of no known shape ({has}): say which are what with --fields instruction=COLUMN,output=COLUMN"

@@ -351,9 +351,7 @@ fn change(asked: &mut NewJob, changes: &[(String, String)]) -> Result<()> {
             let (kind, known) = (asked.job.kind().name, known.join(", "));
             return Err(Error::usage(format!("{kind} has no setting {name}; there are {known}")));
         };
-        asked
-            .set(option.id, text)
-            .map_err(|wanted| Error::usage(format!("{name} must be {wanted}, not {text}")))?;
+        asked.set(option.id, text).map_err(|refusal| Error::usage(refusal.of(name, text)))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use super::kinds::AnyJob;
 use super::share::{SHARE, Share};
-use crate::settings::{CommandOption, Entry, Look, Setting};
+use crate::settings::{CommandOption, Entry, Look, Refusal, Setting};
 
 /// A job that is to be started, or started again.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +40,7 @@ impl NewJob {
     ///
     /// # Errors
     /// What it has to be.
-    pub fn set(&mut self, id: &str, text: &str) -> Result<(), String> {
+    pub fn set(&mut self, id: &str, text: &str) -> Result<(), Refusal> {
         match of_share(id) {
             Some(setting) => setting.set(&mut self.share, text),
             None => self.job.set(id, text),
@@ -66,7 +66,7 @@ mod tests {
                 let same = |option: &&CommandOption| option.id == setting.id || option.flag == setting.flag;
                 assert_eq!(options.iter().filter(same).count(), 1, "{}: {}", kind.name, setting.id);
             }
-            assert_eq!(new.set("cores", "0").unwrap_err(), "a whole number from 1 to 4096");
+            assert_eq!(new.set("cores", "0").unwrap_err().to_string(), "a whole number from 1 to 4096");
             new.set("cores", " 2 ").unwrap();
             assert_eq!((new.text("cores").as_str(), new.share.cores), ("2", Some(2)));
             assert_eq!(new.job, kind.fresh(&Around::default()));

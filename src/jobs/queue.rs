@@ -354,10 +354,10 @@ fn older_one_waits(job: &Path, need: &Need, jobs: &Path) -> bool {
             && entry.file_name().to_str().is_some_and(is_id)
             && entry.file_type().is_ok_and(|kind| kind.is_dir())
             && !path.join(RESULT).exists()
-            && (!path.join(EVENTS).exists() || Progress::glance(&path).waiting)
             && place(&path) < mine
             && !path.join(HOLD).exists()
             && Lock::is_taken(&path.join(LOCK))
+            && (!path.join(EVENTS).exists() || Progress::glance(&path).waiting)
             // Who waits for another job, or for another device, does not wait for this one.
             && waits_for(&path).is_none()
             && read_spec(&path).map_or(true, |other| Need::of(&other, &path).device.meets(&need.device))

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::base::verified_sha256;
-use super::gguf;
+use super::formats::{companion, watched};
+use super::{Provenance, gguf};
 use crate::outside::hex;
 use crate::{Error, Result};
 
@@ -20,6 +21,9 @@ pub(crate) fn content_sha256(path: &Path) -> Result<String> {
         true => files_of(path)?,
         false => gguf::parts(path),
     };
+    // Some formats keep the scale beside the weights.
+    let beside = companion(path).map(|extension| path.with_extension(extension));
+    files.extend(beside.filter(|beside| beside.is_file()));
     if let [file] = files.as_slice() {
         return verified_sha256(file);
     }
@@ -37,7 +41,8 @@ pub(crate) fn content_sha256(path: &Path) -> Result<String> {
     Ok(hex(&all.finalize()))
 }
 
-/// SHA-256 of the files that a model's folder has for its tokenizer; empty for a file, which has all in it.
+/// SHA-256 of the files that a model's folder has for its tokenizer and for where its texts end; empty for a file, which
+/// has all in it.
 ///
 /// # Errors
 /// What cannot be read.
@@ -48,7 +53,13 @@ pub(crate) fn tokenizer_sha256(path: &Path) -> Result<String> {
     let entries = fs::read_dir(path).map_err(|e| Error::io(path, e))?;
     let is_its = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let others = ["special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"];
+        let others = [
+            "special_tokens_map.json",
+            "added_tokens.json",
+            "vocab.json",
+            "merges.txt",
+            "generation_config.json",
+        ];
         path.is_file() && (name.starts_with("tokenizer") || others.contains(&name))
     };
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_its).collect();
@@ -69,8 +80,12 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let weights = [".safetensors", ".gguf", ".bin", ".pt", ".ckpt", ".npz"];
         let is_config = name == "config.json" || name.starts_with("adapter_") && name.ends_with(".json");
+        let is_settings = name != Provenance::FILE && watched().any(|watched| watched == name);
         !name.starts_with('.')
-            && (is_config || name.ends_with(".index.json") || weights.iter().any(|end| name.ends_with(end)))
+            && (is_config
+                || is_settings
+                || name.ends_with(".index.json")
+                || weights.iter().any(|end| name.ends_with(end)))
             && path.is_file()
     };
     Ok(entries.flatten().map(|entry| entry.path()).filter(counts).collect())
@@ -90,6 +105,9 @@ mod tests {
         write("model.safetensors", "others");
         assert_eq!(tokenizer_sha256(dir.path()).unwrap(), before);
         write("tokenizer_config.json", "{\"add_bos_token\": true}");
+        assert_ne!(tokenizer_sha256(dir.path()).unwrap(), before);
+        let before = tokenizer_sha256(dir.path()).unwrap();
+        write("generation_config.json", "{\"eos_token_id\": 2}");
         assert_ne!(tokenizer_sha256(dir.path()).unwrap(), before);
         assert_eq!(tokenizer_sha256(&dir.path().join("model.safetensors")).unwrap(), "");
     }
@@ -117,6 +135,15 @@ mod tests {
         let file = dir.path().join("one/model.safetensors");
         assert_eq!(content_sha256(&file).unwrap(), crate::outside::sha256_file(&file).unwrap());
         assert!(content_sha256(&folder("empty", &[])).is_err());
+        // The scale counts, wherever it is kept.
+        let member = folder("member", &[("it.ckpt", "weights"), ("it.meta", "alpha 1")]).join("it.ckpt");
+        let before = content_sha256(&member).unwrap();
+        fs::write(member.with_extension("meta"), "alpha 2").unwrap();
+        assert_ne!(content_sha256(&member).unwrap(), before);
+        let mttl = folder("mttl", &[("mttl_weights.bin", "weights"), ("mttl_config.json", "{}")]);
+        let before = content_sha256(&mttl).unwrap();
+        fs::write(mttl.join("mttl_config.json"), "{ }").unwrap();
+        assert_ne!(content_sha256(&mttl).unwrap(), before);
         // All parts of a model count, whichever is named.
         let parts = ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"];
         let split = folder("split", &[(parts[0], "a"), (parts[1], "b")]);

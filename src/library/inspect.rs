@@ -11,7 +11,6 @@ use super::formats::peft::pairs::{Pair, Parts, Replacement, TokenRows};
 use super::formats::peft::pattern::Patterns;
 use super::formats::{self, BaseTraits, Opened};
 use super::selection::Rules;
-use super::small_toml;
 use super::{
     AdapterConfig, Expert, Format, Lacks, ModuleShape, Provenance, ReplacedShape, Standing, TokensShape,
 };
@@ -116,8 +115,8 @@ fn read_provenance(expert: &mut Expert) {
         return;
     }
     let path = expert.path.join(Provenance::FILE);
-    let read = match read_limited(&path, 1 << 20) {
-        Ok(bytes) => small_toml::parse(&bytes),
+    let read = match read_limited(&path, Provenance::MOST_BYTES) {
+        Ok(bytes) => Provenance::parse(&bytes),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return,
         Err(e) => Err(io_reason(&e)),
     };

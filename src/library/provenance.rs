@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::small_toml;
+use crate::memory::size;
+
 /// `expert.toml`: where an expert came from. Every field is optional.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -159,6 +162,21 @@ pub struct MergedExpert {
 impl Provenance {
     /// Name of the file in an expert's folder.
     pub const FILE: &str = "expert.toml";
+    /// Largest file that is read: of an expert that has learned 10,000 tasks or was merged from as many.
+    pub(super) const MOST_BYTES: u64 = 8 << 20;
+    const MOST_TOKENS: usize = 1_000_000;
+
+    /// Reads the file's text. The error is a reason on one line.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() as u64 > Self::MOST_BYTES {
+            return Err(format!(
+                "has {}: at most {} are read",
+                size(bytes.len() as u64),
+                size(Self::MOST_BYTES)
+            ));
+        }
+        small_toml::parse_up_to(Self::MOST_TOKENS, bytes)
+    }
 
     /// What it says that was learned, also before this training, and what the examples were drawn from.
     pub(super) fn learned(&self) -> impl Iterator<Item = Learned<'_>> {

@@ -39,6 +39,8 @@ pub(super) struct Rules<'a> {
 
 /// Patterns of layers that are read.
 const MAX_PATTERNS: usize = 16;
+/// Modules to save, and parameters that LoRA is of, that are compared with every module: no list names more.
+pub(super) const MOST_NAMED: usize = 4096;
 /// Absent targets that are looked into.
 const MAX_ABSENT: usize = 64;
 
@@ -67,7 +69,7 @@ impl<'a> Rules<'a> {
         if self.excluded.as_ref().is_some_and(|excluded| excluded.matches(name)) {
             return Some(Against::Excluded);
         }
-        if self.selection.saves.iter().any(|saved| is_at_or_below(name, saved)) {
+        if self.selection.saves.iter().take(MOST_NAMED).any(|saved| is_at_or_below(name, saved)) {
             return Some(Against::Saved);
         }
         if self.is_parameter(name) {

@@ -5,15 +5,20 @@ use serde::de::DeserializeOwned;
 use crate::text::short;
 
 /// The parser keeps 50 to 75 bytes for every token, however short: more tokens than this make no sense in the
-/// files that are read here.
+/// files that people write.
 const MAX_TOKENS: usize = 8_000;
 
 /// Reads a small TOML file. The error is a reason on one line, with the line it is about.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    parse_up_to(MAX_TOKENS, bytes)
+}
+
+/// [`parse`] of a file with up to so many tokens.
+pub(super) fn parse_up_to<T: DeserializeOwned>(most: usize, bytes: &[u8]) -> Result<T, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string())?;
     let tokens = tokens(text);
-    if tokens > MAX_TOKENS {
-        return Err(format!("has {tokens} words and signs: at most {MAX_TOKENS} make sense"));
+    if tokens > most {
+        return Err(format!("has {tokens} words and signs: at most {most} make sense"));
     }
     toml::from_str(text).map_err(|error| located(&error, text))
 }

@@ -45,6 +45,15 @@ impl FileStamp {
         let changed = Duration::from_secs(seconds).checked_add(Duration::from_nanos(nanoseconds));
         self.modified.max(changed.and_then(|changed| UNIX_EPOCH.checked_add(changed)))
     }
+
+    /// Whether by `now` the file was left alone for so long that a later change must have a later time; `None` where its
+    /// times are not known.
+    pub fn is_settled(&self, now: SystemTime) -> Option<bool> {
+        let newest = self.newest()?;
+        let since = newest.duration_since(UNIX_EPOCH).ok()?;
+        let tick = if since.subsec_nanos() == 0 { COARSE } else { FINE };
+        Some(now.duration_since(newest).is_ok_and(|age| age > tick))
+    }
 }
 
 /// How an expert stood on disk, and how it is read: two are equal where the files and what is made of them are.
@@ -78,10 +87,7 @@ impl Expert {
         for path in self.files()? {
             let Ok(metadata) = fs::metadata(&path) else { continue };
             let stamp = FileStamp::of(&metadata);
-            let newest = stamp.newest()?;
-            let since = newest.duration_since(UNIX_EPOCH).ok()?;
-            let tick = if since.subsec_nanos() == 0 { COARSE } else { FINE };
-            settled &= now.duration_since(newest).is_ok_and(|age| age > tick);
+            settled &= stamp.is_settled(now)?;
             // Without inodes it is the path that says which file it is.
             let place = if cfg!(unix) { path.file_name()? } else { path.as_os_str() };
             hash.update(place.as_encoded_bytes());

@@ -63,13 +63,16 @@ pub fn write_adapter(
         return Err(exists(dir));
     }
     check_shapes(dir, tensors)?;
+    let record = toml::to_string(provenance).map_err(|e| Error::msg(e.to_string()))?;
+    // Else it would be read as one that has learned nothing.
+    Provenance::parse(record.as_bytes())
+        .map_err(|problem| Error::file(dir, format!("its {} {problem}", Provenance::FILE)))?;
     let folder = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = UnfinishedFolder::new_in(folder, TEMPORARY).map_err(|e| Error::io(dir, e))?;
     write_weights(&temporary.path().join(WEIGHTS), tensors, dtype)?;
     let text = serde_json::to_string_pretty(&peft_config(config)).map_err(|e| Error::msg(e.to_string()))?;
     own::replace(&temporary.path().join(CONFIG), text.as_bytes())?;
-    let text = toml::to_string(provenance).map_err(|e| Error::msg(e.to_string()))?;
-    own::replace(&temporary.path().join(Provenance::FILE), text.as_bytes())?;
+    own::replace(&temporary.path().join(Provenance::FILE), record.as_bytes())?;
     temporary.finish(dir).map_err(|e| match e.kind() {
         std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::DirectoryNotEmpty => exists(dir),
         _ => Error::io(dir, e),

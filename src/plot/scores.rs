@@ -9,6 +9,8 @@ use super::drawing::Drawing;
 use super::labels::Labels;
 use crate::Result;
 
+/// Half of the scale of the differences, at least: its numbers differ.
+const LEAST: f64 = 0.01;
 /// Size of a cell.
 const CELL: (i32, i32) = (86, 22);
 /// Where the heading ends.
@@ -60,8 +62,10 @@ pub struct DrawnDifference {
     pub name: String,
     /// In the scale of all differences.
     pub difference: f64,
-    /// From, to.
-    pub interval: [f64; 2],
+    /// Ends of its interval; both the difference itself where it has none.
+    pub ends: [f64; 2],
+    /// Whether it is for the better; `None` where that may be chance.
+    pub is_better: Option<bool>,
 }
 
 /// What a figure of scores shows; all texts are untrusted.
@@ -234,8 +238,8 @@ impl ScoreFigure {
             return Ok(());
         }
         let (from, to) = places.scale;
-        let ends = differences.iter().flat_map(|d| d.interval).filter(|end| end.is_finite());
-        let most = ends.map(f64::abs).fold(0.001, f64::max);
+        let ends = differences.iter().flat_map(|d| d.ends).filter(|end| end.is_finite());
+        let most = ends.map(f64::abs).fold(LEAST, f64::max);
         let x = |value: f64| {
             let share = ((value / most).clamp(-1.0, 1.0) + 1.0) / 2.0;
             from + 12 + (share * f64::from(to - from - 24)).round() as i32
@@ -260,15 +264,11 @@ impl ScoreFigure {
             let y = places.below + LINE * line as i32 + LINE / 2;
             let name = names.labels.get(first + line).map_or("", String::as_str);
             pen.text(name, &Label { side: HPos::Right, ..Label::new((places.left - 8, y), 12, INK) })?;
-            let [low, high] = difference.interval;
-            let (better, worse) = match scale {
-                Scale::Share => (low > 0.0, high < 0.0),
-                Scale::Loss => (high < 0.0, low > 0.0),
-            };
-            let color = match (better, worse) {
-                (true, _) => RGBColor(0, 114, 178),
-                (_, true) => RGBColor(213, 94, 0),
-                _ => FAINT,
+            let [low, high] = difference.ends;
+            let color = match difference.is_better {
+                Some(true) => RGBColor(0, 114, 178),
+                Some(false) => RGBColor(213, 94, 0),
+                None => FAINT,
             };
             pen.line((x(low), y), (x(high), y), color, 2)?;
             let at = x(difference.difference);
@@ -296,7 +296,8 @@ mod tests {
                 .map(|c| DrawnDifference {
                     name: format!("method {c}"),
                     difference: c as f64 / 10.0 - 0.1,
-                    interval: [c as f64 / 10.0 - 0.2, c as f64 / 10.0],
+                    ends: [c as f64 / 10.0 - 0.2, c as f64 / 10.0],
+                    is_better: None,
                 })
                 .collect(),
             ..DrawnScores::default()
@@ -308,8 +309,12 @@ mod tests {
         let mut of = scores(3, 2);
         of.cells[1] = vec![Some((3.5, Some(0.125))), Some((1.25, None))];
         (of.losses, of.scale) = (vec![false, true], Scale::Loss);
-        of.differences =
-            vec![DrawnDifference { name: "method".into(), difference: -2.25, interval: [-2.5, -2.0] }];
+        of.differences = vec![DrawnDifference {
+            name: "method".into(),
+            difference: -2.25,
+            ends: [-2.5, -2.0],
+            is_better: Some(true),
+        }];
         let svg = scores_figure(&of).svg().unwrap();
         for part in ["3.500 ± 0.125", "1.250", "40.0 ± 2.0", "nats with 95 %", "-2.500"] {
             assert!(svg.contains(part), "{part}: {svg}");

@@ -68,6 +68,11 @@ fn base_of(laid: &LaidOut) -> Result<(Option<PathBuf>, Template)> {
         return Ok((catalog.base_here().ok(), catalog.manifest.template.clone().unwrap_or_default()));
     }
     let spec = laid.base()?.unwrap_or_else(BaseSpec::smollm2);
+    let elsewhere = spec.hub.is_some() || spec.package.is_some();
+    if let Some(path) = spec.path.as_ref().filter(|path| !elsewhere && !path.exists()) {
+        let problem = format!("there is no such base model: {}", path.display());
+        return Err(laid.recipe.fail("base", "path", problem));
+    }
     let base = match locate_described(&spec, &laid.root)? {
         BaseLocation::Found { path, .. } => Some(path),
         BaseLocation::Missing { .. } => None,
@@ -109,10 +114,17 @@ pub fn forecast(laid: &LaidOut, measured: Option<Speed>) -> Result<Forecast> {
     let speed = measured.or_else(|| known_speed(laid));
     let mut forecast = Forecast { memory: amount.map(|amount| amount.memory), ..Forecast::default() };
     let mut ends: Vec<f64> = Vec::new();
-    for (node, standing) in laid.graph.nodes.iter().zip(&laid.standing) {
+    for ((node, standing), look) in laid.graph.nodes.iter().zip(&laid.standing).zip(laid.looks()?) {
         let mut of = NodeForecast::default();
         if *standing != Standing::Done {
-            let (trained, asked) = (node.trained as f64 * tokens, node.answers as f64 * tokens);
+            // A job that goes on has some of it behind it.
+            let left = match (standing, look.steps) {
+                (Standing::Stopped | Standing::UnderWay, (done, all)) if all > 0 => {
+                    1.0 - (done as f64 / all as f64).min(1.0)
+                }
+                _ => 1.0,
+            };
+            let (trained, asked) = (left * node.trained as f64 * tokens, left * node.answers as f64 * tokens);
             of.tokens = trained + asked;
             of.seconds = speed.as_ref().map(|speed| (trained + asked / ASKING) / speed.tokens_per_second);
             of.disk = node.adapters as u64 * amount.map_or(0, |Amount { adapter, .. }| adapter);

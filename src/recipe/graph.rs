@@ -7,7 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::methods::methods_of;
-use super::recipe::Recipe;
+use super::recipe::{Clusters, Recipe};
 use super::settings::numbers;
 use super::tasks::{Task, Tasks};
 use crate::catalog::Catalog;
@@ -292,6 +292,10 @@ impl Building<'_> {
     fn clusters(&mut self) -> Result<()> {
         let given = &self.recipe.clusters;
         let (all, seeds) = (numbers(&given.k).unwrap_or_default(), numbers(&given.seeds).unwrap_or_default());
+        if all.is_empty() && given.joint_shares != Clusters::default().joint_shares {
+            let problem = "joint_shares is for libraries of clusters: give k, their numbers, too";
+            return Err(self.recipe.fail("clusters", "joint_shares", problem));
+        }
         let private = self.graph.libraries[0].clone();
         let experts = match private.given {
             true => Catalog::open(&private.path, None)?.comparable().count(),

@@ -13,8 +13,9 @@ use serde_json::Value;
 use super::graph::{Graph, Node, PRIVATE};
 use super::recipe::Recipe;
 use super::tasks::Tasks;
+use crate::catalog::Catalog;
 use crate::jobs::{After, AnyJob, AnyReport, JobState, JobSummary, Jobs, executor_named};
-use crate::library::{BaseSpec, Manifest, existing_state_dir, real_of, state_dir};
+use crate::library::{BaseSpec, Expert, Manifest, Status, existing_state_dir, real_of, state_dir};
 use crate::outside::{Lock, make_folders, own};
 use crate::text::{listed, printable};
 use crate::{Error, Result};
@@ -235,7 +236,7 @@ impl LaidOut {
             // What is made anew makes all anew that follows, though not what is there.
             let is_fresh = node.after.iter().any(|&parent| standing[parent] == Standing::New);
             standing.push(match job.map(|job| job.state) {
-                Some(JobState::Finished) if self.is_whole(at, kept) => Standing::Done,
+                Some(JobState::Finished) if self.is_whole(at, kept)? => Standing::Done,
                 None | Some(JobState::Finished) => Standing::New,
                 Some(state) if !state.is_over() => Standing::UnderWay,
                 Some(_) if is_fresh || !self.asks_for(node, kept) => Standing::New,
@@ -258,12 +259,32 @@ impl LaidOut {
     }
 
     /// Whether all that a finished job made is still there.
-    fn is_whole(&self, at: usize, kept: Option<&KeptNode>) -> bool {
+    ///
+    /// # Errors
+    /// An expert that is there and can no longer be used: what follows would be found out without it.
+    fn is_whole(&self, at: usize, kept: Option<&KeptNode>) -> Result<bool> {
         let Some(library) = self.graph.nodes[at].makes.map(|library| &self.graph.libraries[library]) else {
-            return true;
+            return Ok(true);
         };
         let report = self.jobs.as_ref().zip(kept).and_then(|(jobs, kept)| report_of(jobs, &kept.job).ok()?);
-        report.is_some_and(|report| report.trained().iter().all(|(name, _)| library.path.join(name).is_dir()))
+        let Some(report) = report else { return Ok(false) };
+        let trained = report.trained();
+        if !trained.iter().all(|(name, _)| library.path.join(name).is_dir()) {
+            return Ok(false);
+        }
+        let there = Catalog::open(&library.path, None)?;
+        let there: HashMap<&str, &Expert> = there.experts.iter().map(|e| (e.name.as_str(), e)).collect();
+        for (name, _) in &trained {
+            let problem = match there.get(name) {
+                Some(expert) if expert.status() == Status::Bad => expert.reason().unwrap_or_default(),
+                Some(_) => continue,
+                None => "is no expert any more",
+            };
+            let problem =
+                format!("{problem}: remove this folder, and the same command makes the expert again");
+            return Err(Error::file(library.path.join(name), problem));
+        }
+        Ok(true)
     }
 
     /// The error for what was made of something else.
@@ -282,7 +303,7 @@ impl LaidOut {
             match (kept.tasks.is_empty(), names.is_empty()) {
                 (true, _) => "other tasks, base model or settings".to_string(),
                 (false, true) => "another base model, template or library before it".into(),
-                (false, false) => format!("other training examples of {}", printable(&listed(&names, "and"))),
+                (false, false) => format!("other examples of {}", printable(&listed(&names, "and"))),
             }
         };
         let other = other.map_or_else(of_tasks, |fact| {

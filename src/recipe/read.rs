@@ -11,7 +11,7 @@ use super::sections::{SECTIONS, Section};
 use crate::library::{Manifest, small_toml};
 use crate::named::{nearest, unknown};
 use crate::outside::read_limited;
-use crate::settings::Takes;
+use crate::settings::{Refusal, Takes};
 use crate::text::exact;
 use crate::{Error, Result};
 
@@ -137,7 +137,10 @@ fn set(
         return Err(at.fail(section.name, id, format!("there is no setting {shown}{near}")));
     };
     let fail = |wanted: &str| at.fail(section.name, id, format!("{shown} must be {wanted}"));
+    let refused = |refusal: &Refusal, given: &str| at.fail(section.name, id, refusal.of(&shown, given));
     match option.takes {
+        // TOML has words of its own for these.
+        Takes::Nothing(_) if !value.is_bool() => return Err(fail("true or false")),
         Takes::Path | Takes::Paths => {
             let paths = texts(value).ok_or_else(|| fail("a path, or a list of paths"))?;
             let paths: Vec<PathBuf> =
@@ -146,11 +149,12 @@ fn set(
         }
         Takes::Names => {
             let names = texts(value).ok_or_else(|| fail("a list of names"))?;
-            entry.set(recipe, &names.join(",")).map_err(|wanted| fail(&wanted))?;
+            entry.set(recipe, &names.join(",")).map_err(|refusal| refused(&refusal, ""))?;
         }
         _ => {
             let text = text_of(value).ok_or_else(|| fail("one value"))?;
-            entry.set(recipe, &text).map_err(|wanted| fail(&format!("{wanted}, not {text}")))?;
+            let shown = value.as_str().map_or_else(|| value.to_string(), String::from);
+            entry.set(recipe, &text).map_err(|refusal| refused(&refusal, &shown))?;
         }
     }
     Ok(())

@@ -97,7 +97,9 @@ pub static SECTIONS: [Section; 8] = [
 pub fn check(section: &str, id: &str, text: &str) -> Result<(), String> {
     let found = SECTIONS.iter().find(|known| known.name == section);
     let entry = found.and_then(|known| known.entries().iter().find(|entry| entry.id() == id));
-    entry.map_or(Ok(()), |entry| entry.set(&mut Recipe::default(), text))
+    entry
+        .map_or(Ok(()), |entry| entry.set(&mut Recipe::default(), text))
+        .map_err(|refusal| refusal.to_string())
 }
 
 /// The settings as a Markdown table of the docs.

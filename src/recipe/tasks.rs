@@ -108,8 +108,12 @@ impl Tasks {
             list.retain(|task| !doubled.contains(&task.path) || seen.insert(task.path.clone()));
         }
         if self.train.is_empty() {
-            let problem =
-                "there is no task to train on: name folders of tasks, train = [\"tasks\"] in [tasks]";
+            let problem = match self.held_out.is_empty() {
+                true => "there is no task to train on: name folders of tasks, train = [\"tasks\"] in [tasks]",
+                false => {
+                    "there is no task to train on: all of them are held out, by their task.toml or held_out"
+                }
+            };
             return Err(recipe.fail("tasks", "train", problem));
         }
         Ok(())

@@ -69,7 +69,8 @@ fn the_base_model_of_a_recipe_is_the_same_from_everywhere() {
     assert_eq!(base, std::path::absolute("recipes/models/base.gguf").unwrap());
     // And the forecast looks for it there.
     let error = super::forecast(&laid, None).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("{}: there is no such base model", base.display())), "{error}");
+    let wanted = format!("there is no such base model: {}", base.display());
+    assert!(error.starts_with("recipes/r.toml: line ") && error.ends_with(&wanted), "{error}");
     // So does whoever is about to start the first job.
     assert_eq!(super::check_base(&laid).unwrap_err().to_string(), error);
 }

@@ -59,7 +59,7 @@ impl Run {
     /// Fills in the text of tokens from `from` on.
     pub fn name_tokens(&mut self, tokenizer: Option<&Tokenizer>, from: usize) {
         let Some(tokenizer) = tokenizer else { return };
-        let pieces = tokenizer.pieces(&self.ids[from..]);
+        let pieces = tokenizer.pieces(&self.ids, from);
         for (token, text) in self.trace.tokens[from..].iter_mut().zip(pieces) {
             token.text = text;
         }

@@ -502,6 +502,7 @@ impl Session {
         let mut hook = RoutedHook::new(experts, router).informed(surveyor.findings());
         let start = run.ids.len();
         let mut generated = String::new();
+        let mut named = start;
         for _ in 0..options.max_tokens {
             cancel.check()?;
             let last = decoder.ops().select_rows(&hidden, &[hidden.rows() - 1])?;
@@ -511,7 +512,10 @@ impl Session {
                 break;
             }
             hidden = run.extend(&mut hook, decoder, (&[token], &[Part::Generated]), cancel)?;
-            run.name_tokens(tokenizer, start);
+            run.name_tokens(tokenizer, named);
+            if run.trace.tokens.last().is_some_and(|token| !token.text.is_empty()) {
+                named = run.ids.len();
+            }
             if let Some(tokenizer) = tokenizer {
                 generated = tokenizer.decode(&run.ids[start..], true)?;
             }

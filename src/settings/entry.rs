@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Field, Role, Setting, Takes, Word};
+use super::{Field, Refusal, Role, Setting, Takes, Word};
 
 /// What a form shows of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub trait Entry<J>: Send + Sync {
     ///
     /// # Errors
     /// What it has to be.
-    fn set(&self, of: &mut J, text: &str) -> Result<(), String>;
+    fn set(&self, of: &mut J, text: &str) -> Result<(), Refusal>;
     /// Takes paths: all of them, or the first where it takes one; nothing happens where it takes none.
     fn set_paths(&self, of: &mut J, paths: Vec<PathBuf>);
     /// What is wrong with its value given the others, if anything.
@@ -114,7 +114,7 @@ impl<J: Default> Entry<J> for &'static Setting<J> {
         Setting::text(self, of)
     }
 
-    fn set(&self, of: &mut J, text: &str) -> Result<(), String> {
+    fn set(&self, of: &mut J, text: &str) -> Result<(), Refusal> {
         Setting::set(self, of, text)
     }
 
@@ -166,7 +166,7 @@ impl<J, S: Default> Entry<J> for Within<J, S> {
         self.setting.text((self.part.get)(of))
     }
 
-    fn set(&self, of: &mut J, text: &str) -> Result<(), String> {
+    fn set(&self, of: &mut J, text: &str) -> Result<(), Refusal> {
         self.setting.set((self.part.get_mut)(of), text)
     }
 

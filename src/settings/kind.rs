@@ -1,5 +1,6 @@
 //! The kinds of values that settings have: how they are read, checked and written.
 
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -131,6 +132,45 @@ pub enum Takes {
     Paths,
 }
 
+/// Why a text or a value is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// What it has to be: "a whole number from 1 to 1024".
+    Wanted(String),
+    /// What is wrong with it, in full.
+    Problem(String),
+}
+
+impl Refusal {
+    /// For the setting that is called `name` and a text that was given: "rank must be a whole number, not x".
+    pub fn of(&self, name: &str, given: &str) -> String {
+        match self {
+            Self::Wanted(wanted) if given.trim().is_empty() => format!("{name} must be {wanted}"),
+            Self::Wanted(wanted) => format!("{name} must be {wanted}, not {given}"),
+            Self::Problem(problem) => format!("{name}: {problem}"),
+        }
+    }
+}
+
+impl Display for Refusal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (Self::Wanted(text) | Self::Problem(text)) = self;
+        f.write_str(text)
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(wanted: String) -> Self {
+        Self::Wanted(wanted)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(wanted: &str) -> Self {
+        Self::Wanted(wanted.into())
+    }
+}
+
 /// How it is written that a number is found.
 const AUTO: &str = "auto";
 
@@ -238,7 +278,7 @@ impl<S> Kind<S> {
         }
     }
 
-    pub(super) fn set(&self, of: &mut S, text: &str) -> Result<(), String> {
+    pub(super) fn set(&self, of: &mut S, text: &str) -> Result<(), Refusal> {
         let whole = |range: &Whole| range.parse(text).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         match self {
             Self::Whole(field, range) => *(field.get_mut)(of) = whole(range)?,
@@ -261,24 +301,24 @@ impl<S> Kind<S> {
             }
             Self::Switch(field, _) => match NO_YES.iter().position(|word| word.word == text) {
                 Some(at) => *(field.get_mut)(of) = at == 1,
-                None => return Err(self.wanted()),
+                None => return Err(self.wanted().into()),
             },
             Self::Names(field) | Self::CheckedNames(field, _) => {
                 let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
                 let names: Vec<String> = names.map(str::to_string).collect();
                 if names.is_empty() {
-                    return Err(self.wanted());
+                    return Err(self.wanted().into());
                 }
                 if let Self::CheckedNames(_, problem) = self
                     && let Some(problem) = problem(&names)
                 {
-                    return Err(problem);
+                    return Err(Refusal::Problem(problem));
                 }
                 *(field.get_mut)(of) = names;
             }
             Self::Choice { set, .. } => {
                 if !set(of, text) {
-                    return Err(self.wanted());
+                    return Err(self.wanted().into());
                 }
             }
             Self::Text(field, problem) => {
@@ -309,7 +349,7 @@ impl<S> Kind<S> {
         }
     }
 
-    pub(super) fn check(&self, of: &S) -> Result<(), String> {
+    pub(super) fn check(&self, of: &S) -> Result<(), Refusal> {
         let right = match self {
             Self::Whole(field, range) => range.contains(*(field.get)(of) as u64),
             Self::OptionalWhole(field, range) | Self::Auto(field, range) => {
@@ -319,7 +359,7 @@ impl<S> Kind<S> {
             Self::OptionalNumber(field, range) => (field.get)(of).is_none_or(|x| range.contains(x)),
             Self::Names(field) => !(field.get)(of).is_empty(),
             Self::CheckedNames(field, problem) => match problem((field.get)(of)) {
-                Some(problem) => return Err(problem),
+                Some(problem) => return Err(Refusal::Problem(problem)),
                 None => !(field.get)(of).is_empty(),
             },
             Self::Text(field, problem) => match problem((field.get)(of)) {
@@ -339,7 +379,7 @@ impl<S> Kind<S> {
             | Self::Folder(..)
             | Self::Paths(..) => true,
         };
-        if right { Ok(()) } else { Err(self.wanted()) }
+        if right { Ok(()) } else { Err(self.wanted().into()) }
     }
 }
 

@@ -11,7 +11,7 @@ mod range;
 
 pub use docs::markdown;
 pub use entry::{CommandOption, Entry, Look, Within, facts};
-pub use kind::{Field, Kind, Takes, Word, path_of, words};
+pub use kind::{Field, Kind, Refusal, Takes, Word, path_of, words};
 pub use range::{
     BELOW_ONE, DIVISOR, FACTOR, NON_NEGATIVE, POSITIVE, Range, SHARE, SHARE_ABOVE_ZERO, UP_TO_A_MILLION,
     Whole,
@@ -232,7 +232,7 @@ impl<S: 'static> Setting<S> {
     ///
     /// # Errors
     /// What it has to be, such as "a whole number from 1 to 1024".
-    pub fn set(&self, of: &mut S, text: &str) -> Result<(), String> {
+    pub fn set(&self, of: &mut S, text: &str) -> Result<(), Refusal> {
         self.kind.set(of, text.trim())
     }
 
@@ -246,9 +246,9 @@ impl<S: 'static> Setting<S> {
     /// # Errors
     /// One line, such as "rank must be a whole number from 1 to 1024".
     pub fn check(&self, of: &S) -> Result<(), String> {
-        self.kind.check(of).map_err(|wanted| match self.kind.is_path() {
-            true => format!("{wanted} (--{})", self.flag),
-            false => format!("{} must be {wanted}", self.name()),
+        self.kind.check(of).map_err(|refusal| match self.kind.is_path() {
+            true => format!("{refusal} (--{})", self.flag),
+            false => refusal.of(&self.name(), ""),
         })
     }
 }
@@ -301,7 +301,8 @@ mod tests {
             ["maybe", "no", "yes"],
             ["0", "3", "auto"],
         ]) {
-            errors.extend(texts.iter().filter_map(|text| setting.set(&mut toy, text).err()));
+            let refused = texts.iter().filter_map(|text| setting.set(&mut toy, text).err());
+            errors.extend(refused.map(|refusal| refusal.to_string()));
         }
         assert_eq!(
             errors,

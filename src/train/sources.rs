@@ -9,6 +9,10 @@ use crate::library::{Expert, Library, Provenance};
 use crate::text::listed;
 use crate::{Error, Result};
 
+/// In how many folders from the library's outwards a dataset with a relative name is looked for. A recipe's libraries lie
+/// in its folder, and that often in the one where its tasks are.
+const AROUND: usize = 4;
+
 /// Task folders and files to look for tasks in.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
@@ -142,15 +146,15 @@ impl Sources {
     }
 }
 
-/// Where the data of an expert may be: real paths of what its provenance calls its dataset (`named`), as given
-/// and beside the library at `root`. Each place has one path per dataset: the data of a joint expert is
+/// Where the data of an expert may be: real paths of what its provenance calls its dataset (`named`), as given, in the
+/// library at `root` and in the folders around it. Each place has one path per dataset: the data of a joint expert is
 /// written `a, b`.
 pub fn dataset_places(root: &Path, named: &str) -> Vec<Vec<PathBuf>> {
     let root = real(root);
     let mut places = Vec::new();
     for paths in dataset_names(named) {
         places.push(in_folder(Path::new(""), &paths));
-        places.extend(root.ancestors().take(2).map(|root| in_folder(root, &paths)));
+        places.extend(root.ancestors().take(AROUND).map(|root| in_folder(root, &paths)));
     }
     places.dedup();
     places
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_provenance_names_is_found_beside_the_library_and_must_be_unchanged() {
+    fn what_a_provenance_names_is_found_around_the_library_and_must_be_unchanged() {
         let dir = tempfile::tempdir().unwrap();
         let library = dir.path().join("library");
         std::fs::create_dir(&library).unwrap();
@@ -241,6 +245,11 @@ mod tests {
         let sources = Sources::new(&library, &[], &Given::default()).unwrap();
         let known = expert(Some("tasks/one"), Some(&task));
         assert_eq!(sources.of(&known).unwrap(), Found { paths: vec![task.clone()], warning: None });
+        // A recipe's library lies deeper.
+        let made = dir.path().join("run/experiment/private");
+        std::fs::create_dir_all(&made).unwrap();
+        let made = Sources::new(&made, &[], &Given::default()).unwrap();
+        assert_eq!(made.of(&known).unwrap().paths, std::slice::from_ref(&task));
         // Or where it was asked for.
         let other = lines(&dir.path().join("away/tasks/there"), 40);
         let mut given = Given::default();

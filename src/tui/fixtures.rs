@@ -313,7 +313,13 @@ pub fn evaluated() -> Evaluated {
         method: "arrow:k=3".into(),
         against: "base".into(),
         group: Some(group.into()),
-        difference: Difference { difference, stderr: Some(0.1), interval, wins: 2, losses: 0 },
+        difference: Difference {
+            difference,
+            stderr: Some(0.1),
+            interval: Some(interval),
+            wins: 2,
+            losses: 0,
+        },
         ..GroupDifference::default()
     };
     let gap = OracleGap {

@@ -297,6 +297,21 @@ fn the_size_of_the_weights_does_not_matter() {
 }
 
 #[test]
+fn an_expert_whose_scale_is_beyond_all_numbers_is_left_out() {
+    let scratch = Scratch::new(&Fixtures::load().experts("groups", |_| 4)[..3]);
+    let config = scratch.path().join("expert_01/adapter_config.json");
+    let text =
+        std::fs::read_to_string(&config).unwrap().replace("\"lora_alpha\": 8.0", "\"lora_alpha\": 1e200");
+    assert!(text.contains("1e200"), "{text}");
+    std::fs::write(&config, text).unwrap();
+    let similarity = scratch.similarity(Metric::DELTA, 0.0);
+    assert_eq!(similarity.experts, ["expert_00", "expert_02"]);
+    let [skipped] = similarity.skipped.as_slice() else { panic!("{:?}", similarity.skipped) };
+    assert_eq!(skipped.name, "expert_01");
+    assert!(skipped.reason.contains("scale (alpha / r)"), "{skipped}");
+}
+
+#[test]
 fn an_untrained_expert_resembles_nothing_by_its_update() {
     let mut experts = Fixtures::load().experts("groups", |_| 4);
     experts[2].iter_mut().for_each(|lora| lora.b.fill(0.0));

@@ -183,8 +183,20 @@ fn what_the_recipe_no_longer_says_is_not_mixed_with_what_it_says() {
     std::fs::write(&train, before.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>())
         .unwrap();
     let said = stderr(&run(place.path(), &out, &[]));
-    assert!(said.contains("out/private: was made with other training examples of next"), "{said}");
+    assert!(said.contains("out/private: was made with other examples of next"), "{said}");
     std::fs::write(&train, before).unwrap();
+    // A damaged expert is named, whose removal makes it anew.
+    let path = out.join("private/copy/adapter_model.safetensors");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let output = run(place.path(), &out, &[]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("out/private/copy: ") && said.contains("remove this folder, and the same"),
+        "{said}"
+    );
+    std::fs::write(&path, whole).unwrap();
     // A lost expert is made again, and nothing else.
     let weights =
         |name: &str| std::fs::read(out.join("private").join(name).join("adapter_model.safetensors"));

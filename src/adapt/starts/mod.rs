@@ -111,7 +111,9 @@ fn read(text: &str) -> Result<Chosen> {
 /// A usage error for what is none.
 pub(super) fn chosen(text: &str) -> Result<Vec<Chosen>> {
     let mut all: Vec<Chosen> = Vec::new();
-    for name in split_names(text, |text| read(text).is_ok()) {
+    // The name of an expert goes on behind a comma unless another start begins there.
+    let behind = |text: &str| text.match_indices(',').any(|(at, _)| read(text[at + 1..].trim()).is_ok());
+    for name in split_names(text, |text| read(text).is_ok() && !behind(text)) {
         let one = read(name)?;
         if !all.contains(&one) {
             all.push(one);
@@ -162,6 +164,10 @@ mod tests {
                 "norm:k=3:calibrated=router",
                 "weights=weights"
             ]
+        );
+        assert_eq!(
+            texts("single:a,arrow,single:b,c,single:d").unwrap(),
+            ["single:a=router", "arrow=router", "single:b,c=router", "single:d=router"]
         );
         for (text, said) in [
             ("nearst", "there is no start \"nearst\"; did you mean nearest?"),

@@ -49,7 +49,7 @@ fn differences(report: &EvalReport) -> String {
     for GroupDifference { method, group, is_loss, difference, .. } in over_tasks {
         let number =
             |value: f64| if *is_loss { format!("{value:+.3}") } else { format!("{:+.1}", value * 100.0) };
-        let [low, high] = difference.interval;
+        let interval = difference.interval.map(|[low, high]| format!("{} to {}", number(low), number(high)));
         let group = group.as_deref().unwrap_or_default();
         let gap =
             report.oracle_gaps.iter().find(|gap| gap.method == *method && group == Group::ALL && !is_loss);
@@ -57,7 +57,7 @@ fn differences(report: &EvalReport) -> String {
             method.clone(),
             if *is_loss { format!("{group}, loss") } else { group.to_string() },
             number(difference.difference),
-            format!("{} to {}", number(low), number(high)),
+            interval.unwrap_or_default(),
             difference.wins.to_string(),
             difference.losses.to_string(),
         ];
@@ -81,8 +81,13 @@ mod tests {
 
     #[test]
     fn how_far_methods_are_behind_the_experts_stands_there_where_experts_are_asked() {
-        let difference =
-            Difference { difference: -0.2, interval: [-0.3, -0.1], wins: 0, losses: 3, ..Default::default() };
+        let difference = Difference {
+            difference: -0.2,
+            interval: Some([-0.3, -0.1]),
+            wins: 0,
+            losses: 3,
+            ..Default::default()
+        };
         let mut report = EvalReport {
             methods: vec!["expert".into(), "base".into()],
             differences: vec![GroupDifference {

@@ -141,9 +141,9 @@ impl GivenJob {
         let mut new = NewJob { job: self.kind.fresh(around), share: self.share };
         for (id, given) in &self.values {
             match given {
-                Given::Text(text) => new
-                    .set(id, text)
-                    .map_err(|wanted| Error::usage(format!("{id} must be {wanted}, not {text}")))?,
+                Given::Text(text) => {
+                    new.set(id, text).map_err(|refusal| Error::usage(refusal.of(id, text)))?
+                }
                 Given::Paths(paths) => new.job.set_paths(id, paths.clone()),
             }
         }

@@ -18,9 +18,10 @@ pub use training::{RowsShown, show, trained};
 use super::output::Output;
 use crate::catalog::Catalog;
 use crate::eval::ChosenPrompts;
+use crate::library::Library;
 use crate::model::Precision;
-use crate::named::split_names;
-use crate::routing::{Part, Prompt, RouterConfig, Session};
+use crate::named::{find_name, split_names};
+use crate::routing::{Part, Prompt, ROUTERS, RouterConfig, Session};
 use crate::settings::NON_NEGATIVE;
 use crate::{Error, Result};
 
@@ -159,18 +160,38 @@ impl RouterArgs {
     }
 }
 
-/// The routers of a `--routers` option: several in one text with commas between, of which one may belong to a name.
+/// The routers of a `--routers` option: several in one text with commas between, of which one may belong to the name of an
+/// expert of `library`.
 ///
 /// # Errors
 /// A text that is no router; none at all.
-pub(super) fn routers(texts: &[String], is_router: impl Fn(&str) -> bool) -> Result<Vec<RouterConfig>> {
+pub(super) fn routers(library: &Library, texts: &[String]) -> Result<Vec<RouterConfig>> {
+    let known = |name: &str| find_name(library.experts.iter().map(|e| e.name.as_str()), name).is_some();
+    let is_router = |text: &str| {
+        let read = text.parse::<RouterConfig>();
+        read.is_ok_and(|config| !config.router.names_expert() || known(&config.argument))
+    };
     let all: Vec<RouterConfig> =
-        texts.iter().flat_map(|text| split_names(text, &is_router)).map(str::parse).collect::<Result<_>>()?;
+        texts.iter().flat_map(|text| split_names(text, is_router)).map(str::parse).collect::<Result<_>>()?;
     match all.is_empty() {
         true => Err(Error::usage(
             "--routers names no router: give some with commas between, such as arrow,uniform",
         )),
         false => Ok(all),
+    }
+}
+
+/// What can be said of such routers before the library is open, which knows the names of experts.
+///
+/// # Errors
+/// As [`routers`].
+pub(super) fn check_routers(texts: &[String]) -> Result<()> {
+    let names_one = |text: &String| {
+        ROUTERS.iter().any(|router| router.names_expert() && text.contains(&format!("{}:", router.id)))
+    };
+    match routers(&Library::default(), texts) {
+        Err(Error::Usage(_)) if texts.iter().any(names_one) => Ok(()),
+        read => read.map(drop),
     }
 }
 

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::settings::{CommandOption, Entry, Setting, Takes, Word};
+use crate::settings::{CommandOption, Entry, Refusal, Setting, Takes, Word};
 
 /// What the command line says of a setting.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ fn name_of(option: &CommandOption) -> &'static str {
 /// An option of the command line; `check` says what a typed text has to be.
 pub fn arg(
     option: CommandOption,
-    check: impl Fn(&str) -> Result<(), String> + Clone + Send + Sync + 'static,
+    check: impl Fn(&str) -> Result<(), Refusal> + Clone + Send + Sync + 'static,
 ) -> Arg {
     let mut arg = Arg::new(name_of(&option)).long(option.flag).help(option.help).required(option.is_required);
     if !option.alias.is_empty() {
@@ -52,7 +52,8 @@ pub fn arg(
     }
     let checked = move |text: &str| match check(text) {
         Ok(()) => Ok(text.to_string()),
-        Err(wanted) => Err(format!("must be {wanted}")),
+        Err(Refusal::Wanted(wanted)) => Err(format!("must be {wanted}")),
+        Err(Refusal::Problem(problem)) => Err(problem),
     };
     match option.takes {
         Takes::Nothing(_) => arg.action(ArgAction::SetTrue),
@@ -125,8 +126,8 @@ impl<S: Table> FromArgMatches for Options<S> {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         for (setting, option) in options::<S>() {
             match given(&option, matches) {
-                Some(Given::Text(text)) => setting.set(&mut self.0, &text).map_err(|wanted| {
-                    let text = format!("--{} must be {wanted}, not {text}\n", option.flag);
+                Some(Given::Text(text)) => setting.set(&mut self.0, &text).map_err(|refusal| {
+                    let text = format!("{}\n", refusal.of(&format!("--{}", option.flag), &text));
                     clap::Error::raw(ErrorKind::ValueValidation, text)
                 })?,
                 Some(Given::Paths(paths)) => setting.kind.set_paths(&mut self.0, paths),

@@ -12,7 +12,7 @@ pub fn show(event: &TrainEvent, what: &str, progress: &mut Progress) {
     match event {
         TrainEvent::Stage(text) | TrainEvent::Unsaved(text) => progress.stage(&format!("{what}{text}")),
         TrainEvent::Started { step: 0, base_validation_loss: Some(loss), .. } => {
-            progress.stage(&format!("{what}before the first step: validation loss {}", number(*loss, 3)));
+            progress.stage(&format!("{what}validation loss of the base model: {}", number(*loss, 3)));
         }
         TrainEvent::Started { .. } => {}
         TrainEvent::Measuring { .. } => {
@@ -56,7 +56,7 @@ impl RowsShown {
             RowsEvent::Made { .. } | RowsEvent::LeftOut { .. } => {}
             RowsEvent::Training { row, event } => {
                 let name = self.rows.get(row).map_or("", |row| row.name.as_str());
-                show(&event, &format!("{name} of {}: ", self.rows.len()), &mut self.progress);
+                show(&event, &format!("{name}, {} of {}: ", row + 1, self.rows.len()), &mut self.progress);
             }
         }
     }

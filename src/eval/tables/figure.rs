@@ -37,7 +37,8 @@ pub fn drawn(report: &EvalReport) -> DrawnScores {
             .map(|d| DrawnDifference {
                 name: d.method.clone(),
                 difference: d.difference.difference,
-                interval: d.difference.interval,
+                ends: d.difference.ends(),
+                is_better: d.difference.is_better(d.is_loss),
             })
             .collect(),
         scale: Scale::of(is_loss),

@@ -138,6 +138,8 @@ fn each_line(path: &Path, wanted: &[String], rows: &mut Rows<'_>) -> Result<()> 
     let mut reader = compressed::open(path)?;
     let (mut line, mut number) = (Vec::new(), 0);
     let mut row = Row::new(wanted);
+    // What is wrong with the first line, as long as no other is an object.
+    let (mut first, mut any) = (None, false);
     loop {
         line.clear();
         number += 1;
@@ -145,36 +147,26 @@ fn each_line(path: &Path, wanted: &[String], rows: &mut Rows<'_>) -> Result<()> 
         let broken = |problem: String| Error::file(path, format!("{at}: {problem}"));
         let read = read_line(&mut reader, &mut line).map_err(broken)?;
         if read == 0 {
-            return Ok(());
+            return first.filter(|_| !any).map_or(Ok(()), Err);
         }
         if read > MAX_ROW {
             return Err(broken("is longer than 16 MiB: no example is".into()));
         }
-        let text = match std::str::from_utf8(&line) {
-            Ok(text) => text,
-            Err(e) => {
-                let byte = e.valid_up_to() + 1;
-                let problem = format!("is not UTF-8 (byte {byte} of the line): save the file as UTF-8");
-                row.clear();
-                row.cells.fill(Cell::Bad(problem));
-                if !wanted.is_empty() && !rows(at, &mut row)? {
-                    return Ok(());
-                }
-                continue;
-            }
-        };
-        if text.trim_ascii().is_empty() {
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        let mut json = serde_json::Deserializer::from_str(text);
         row.clear();
-        let read = row.deserialize(&mut json).and_then(|()| json.end());
-        read.map_err(|error| broken(about_line(&error)))?;
-        if let Some(name) = row.lacking.take().filter(|_| Digits::are_in(text)) {
-            return Err(broken(lacks_digits(&name)));
-        }
-        if let Some(problem) = row.problem.take() {
-            return Err(broken(problem));
+        match row.take_line(&line) {
+            Ok(()) => any = true,
+            // The other lines are what they are.
+            Err(problem) => {
+                if wanted.is_empty() {
+                    first.get_or_insert_with(|| broken(problem));
+                    continue;
+                }
+                row.clear();
+                row.cells.fill(Cell::Bad(problem));
+            }
         }
         if !rows(at, &mut row)? {
             return Ok(());
@@ -225,7 +217,7 @@ fn each_element(path: &Path, form: Form, wanted: &[String], rows: &mut Rows<'_>)
             None if error.is_eof() => {
                 format!("{at}the file ends within its JSON: it is truncated; get it again")
             }
-            None => format!("{at}is not valid JSON: {error}"),
+            None => format!("{at}is not valid JSON ({error}): correct it"),
         };
         Error::file(path, problem)
     })?;
@@ -373,7 +365,22 @@ impl<'w> Row<'w> {
         self.cells.clear();
         self.cells.resize(self.wanted.len(), Cell::Missing);
         self.keys.clear();
-        self.lacking = None;
+        (self.lacking, self.problem) = (None, None);
+    }
+
+    /// Takes the object of a line; the error is a reason.
+    fn take_line(&mut self, line: &[u8]) -> std::result::Result<(), String> {
+        let text = std::str::from_utf8(line).map_err(|e| {
+            let byte = e.valid_up_to() + 1;
+            format!("is not UTF-8 (byte {byte} of the line): save the file as UTF-8")
+        })?;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let read = self.deserialize(&mut json).and_then(|()| json.end());
+        read.map_err(|error| about_line(&error))?;
+        if let Some(name) = self.lacking.take().filter(|_| Digits::are_in(text)) {
+            return Err(lacks_digits(&name));
+        }
+        self.problem.take().map_or(Ok(()), Err)
     }
 }
 
@@ -387,7 +394,8 @@ impl<'de> DeserializeSeed<'de> for &mut Row<'_> {
 
 impl Row<'_> {
     fn is(&mut self, what: &str) {
-        self.problem = Some(format!("is {what}, not an object with a field per column"));
+        self.problem =
+            Some(format!("is {what}, not an object with a field per column: correct or remove it"));
     }
 }
 

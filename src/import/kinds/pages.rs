@@ -65,7 +65,7 @@ fn header(file: &File, at: u64, end: u64) -> Result<Header, String> {
         match parse(&bytes) {
             Some(header) => return header,
             None if length == end - at || size >= MAX_HEADER => {
-                return Err("has a page without a header".into());
+                return Err("has a page without a header: it is damaged; get it again".into());
             }
             None => size *= 16,
         }

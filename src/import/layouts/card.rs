@@ -1,6 +1,6 @@
 //! A dataset of the hub: its card, `README.md`, names configurations and patterns of files for their splits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::found::{Found, Piece, name_of};
@@ -8,7 +8,7 @@ use super::walk::{self, Below};
 use super::{Layout, glob, plain};
 use crate::import::splits::Split;
 use crate::outside::read_text_of;
-use crate::text::short;
+use crate::text::{counted, printable, short};
 use crate::yaml::{self, Node};
 use crate::{Error, Result};
 
@@ -49,6 +49,17 @@ fn find(folder: &Path, configs: &[String]) -> Result<Found> {
     for config in described.iter().filter(wanted) {
         let pieces = pieces(config, &files).map_err(|problem| Error::file(&path, problem))?;
         found.pieces.extend(pieces);
+    }
+    if !described.is_empty() && configs.is_empty() {
+        let named: HashSet<&Path> = found.pieces.iter().map(|piece| piece.path.as_path()).collect();
+        let others: Vec<&Below> = files.iter().filter(|file| !named.contains(file.path.as_path())).collect();
+        let why = "no configuration of the card names it: add it there, or import it by itself";
+        let one = |file: &&Below| format!("not read: {}: {why}", printable(&file.path.to_string_lossy()));
+        found.unread.extend(others.iter().take(NAMED).map(one));
+        let more = others.len().saturating_sub(NAMED);
+        found
+            .unread
+            .extend((more > 0).then(|| format!("not read: {} more like that", counted(more, "file"))));
     }
     if described.is_empty() {
         found.pieces = files.iter().map(plain::piece).collect::<Result<_>>()?;
@@ -257,6 +268,9 @@ mod tests {
             (Some("maps"), None, Some("extra")),
         ];
         assert_eq!(listed(&found), expected);
+        // What no configuration has is said.
+        let unread = &found.unread;
+        assert!(unread.len() == 1 && unread[0].contains("other.jsonl: no configuration"), "{unread:?}");
     }
 
     #[test]

@@ -146,7 +146,10 @@ impl<'r> Asked<'r> {
                  right choice, or drop such rows with --skip-bad",
                 self.text
             ),
-            None if !self.is_text => format!("the answer {} is no whole number", self.text),
+            None if !self.is_text => format!(
+                "the answer {} is no whole number: correct it, or drop such rows with --skip-bad",
+                self.text
+            ),
             None => format!(
                 "the answer \"{}\" is none of the {count} choices: correct it, or drop such rows with --skip-bad",
                 short(&self.text)

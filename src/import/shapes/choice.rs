@@ -17,7 +17,7 @@ pub(super) fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Pro
     let Choices { choices, labels } = Choices::of(roles)?;
     if choices.len() < 2 {
         return Err(Problem::bad(format!(
-            "has {}, a choice needs two",
+            "has {}, and a choice needs two: add the others, or drop such rows with --skip-bad",
             crate::text::counted(choices.len(), "choice")
         )));
     }

@@ -206,7 +206,11 @@ fn turn(value: &Value) -> Result<Turn, Problem> {
                 part.get("text").and_then(Value::as_str).or_else(|| part.as_str()).map(String::from)
             };
             let texts: Option<Vec<String>> = parts.iter().map(text).collect();
-            texts.ok_or_else(|| Problem::bad("has a turn with something else than text"))?.join("\n")
+            texts
+                .ok_or_else(|| {
+                    Problem::bad("has a turn with something else than text: drop such rows with --skip-bad")
+                })?
+                .join("\n")
         }
         Some(Value::Null) => String::new(),
         Some(other) => {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::job::{Around, Findings, Job, JobContext, Use};
 use super::next::{Next, Step};
 use super::{KINDS, Kind};
-use crate::settings::{CommandOption, Entry, Look};
+use crate::settings::{CommandOption, Entry, Look, Refusal};
 use crate::train::{ClustersSpec, TrainReport, TrainSpec};
 use crate::{Error, Result};
 
@@ -161,7 +161,7 @@ impl AnyJob {
     ///
     /// # Errors
     /// What it has to be.
-    pub fn set(&mut self, id: &str, text: &str) -> Result<(), String> {
+    pub fn set(&mut self, id: &str, text: &str) -> Result<(), Refusal> {
         self.0.set(id, text)
     }
 
@@ -291,7 +291,7 @@ trait Erased: Debug + Send + Sync {
     fn looks(&self) -> Vec<Look>;
     fn options(&self) -> Vec<CommandOption>;
     fn text(&self, id: &str) -> String;
-    fn set(&mut self, id: &str, text: &str) -> Result<(), String>;
+    fn set(&mut self, id: &str, text: &str) -> Result<(), Refusal>;
     fn problem(&self, id: &str) -> Option<String>;
     fn set_paths(&mut self, id: &str, paths: Vec<PathBuf>);
     fn suggest(&self, id: &str, around: &Around<'_>) -> Option<String>;
@@ -391,7 +391,7 @@ impl<J: Job> Erased for J {
         entry::<J>(id).map_or(String::new(), |entry| entry.text(self))
     }
 
-    fn set(&mut self, id: &str, text: &str) -> Result<(), String> {
+    fn set(&mut self, id: &str, text: &str) -> Result<(), Refusal> {
         entry::<J>(id).map_or(Ok(()), |entry| entry.set(self, text))
     }
 

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::SystemTime;
 
 use hf_hub::{Repo, RepoType};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::environment::with_environment;
+use crate::library::stamp::FileStamp;
 use crate::library::{BaseSpec, state_dir};
 use crate::outside::{hex, make_folders, own, read_limited, sha256_file};
 use crate::{Error, Result};
@@ -105,12 +106,10 @@ fn cached_below(cache: &Path, repository: &str, revision: &str) -> Option<PathBu
 /// Files of this size take time to read.
 const WORTH_REMEMBERING: u64 = 16 << 20;
 
-/// What was once computed about a file, good while size, time and inode stay.
+/// What was once computed about a file, good while it stands on disk as it did.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Verified {
-    size: u64,
-    modified: u128,
-    inode: u64,
+    stamp: String,
     sha256: String,
 }
 
@@ -120,26 +119,26 @@ struct Verified {
 /// When the file cannot be read.
 pub(crate) fn verified_sha256(path: &Path) -> Result<String> {
     let real = fs::canonicalize(path).map_err(|e| Error::io(path, e))?;
-    let before = stamp(&real);
+    let metadata = fs::metadata(&real).map_err(|e| Error::io(path, e))?;
     // Small files are read as quickly as a note of them.
-    let memory =
-        cache_root().filter(|_| before.is_some_and(|(size, ..)| size >= WORTH_REMEMBERING)).map(|root| {
-            let key = hex(&Sha256::digest(real.as_os_str().as_encoded_bytes()));
-            root.join("verified").join(format!("{}.json", &key[..32]))
-        });
-    if let (Some(memory), Some((size, modified, inode))) = (&memory, before) {
+    let memory = cache_root().filter(|_| metadata.len() >= WORTH_REMEMBERING).map(|root| {
+        let key = hex(&Sha256::digest(real.as_os_str().as_encoded_bytes()));
+        root.join("verified").join(format!("{}.json", &key[..32]))
+    });
+    let before = FileStamp::of(&metadata);
+    let stamp = format!("{before:?}");
+    if let Some(memory) = &memory {
         let known = read_limited(memory, 4096).ok().and_then(|b| serde_json::from_slice::<Verified>(&b).ok());
-        if let Some(known) = known
-            && (known.size, known.modified, known.inode) == (size, modified, inode)
-        {
+        if let Some(known) = known.filter(|known| known.stamp == stamp) {
             return Ok(known.sha256);
         }
     }
     let sha256 = sha256_file(&real)?;
-    if let (Some(memory), Some((size, modified, inode))) = (memory, before)
-        && stamp(&real) == before
+    if let Some(memory) = memory
+        && fs::metadata(&real).is_ok_and(|after| FileStamp::of(&after) == before)
+        && before.is_settled(SystemTime::now()) == Some(true)
     {
-        remember(&memory, &Verified { size, modified, inode, sha256: sha256.clone() });
+        remember(&memory, &Verified { stamp, sha256: sha256.clone() });
     }
     Ok(sha256)
 }
@@ -152,16 +151,6 @@ fn remember(memory: &Path, verified: &Verified) {
     {
         let _ = own::replace(memory, &text);
     }
-}
-
-fn stamp(path: &Path) -> Option<(u64, u128, u64)> {
-    let metadata = fs::metadata(path).ok()?;
-    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-    #[cfg(not(unix))]
-    let inode = 0;
-    Some((metadata.len(), modified, inode))
 }
 
 #[cfg(test)]

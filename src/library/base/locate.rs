@@ -87,8 +87,15 @@ pub fn locate_described(spec: &BaseSpec, root: &Path) -> Result<BaseLocation> {
         let path = root.join(path);
         if path.exists() {
             let model = check_model(&path)?;
-            if let Some(expected) = spec.sha256.as_deref().filter(|_| path.is_file()) {
-                let actual = cache::verified_sha256(&path)?;
+            if let Some(expected) = spec.sha256.as_deref() {
+                if model.is_dir() {
+                    let problem =
+                        "is a folder, and the sha256 under [base] in library.toml is of one file: remove it";
+                    return Err(Error::file(path, problem));
+                }
+                // Of several parts the one that was named.
+                let file = if path.is_file() { &path } else { &model };
+                let actual = cache::verified_sha256(file)?;
                 if !actual.eq_ignore_ascii_case(expected) {
                     let problem =
                         format!("has SHA-256 {actual}, library.toml says {expected}: replace the file");

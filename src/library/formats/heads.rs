@@ -35,12 +35,15 @@ impl BaseTraits {
     /// read.
     pub(in crate::library) fn of(path: &Path) -> Option<Self> {
         if path.is_dir() {
-            let config: Config = read_json(&path.join("config.json")).ok()?;
+            let Wrapped { whole: outer, text_config } = read_json(&path.join("config.json")).ok()?;
+            // A model that also sees or hears has the language model's numbers there.
+            let config = text_config.as_ref().unwrap_or(&outer);
             // Transformers leaves out what is the family's default.
             let family = config.model_type.0.as_deref().unwrap_or_default();
-            let tied = config.tie_word_embeddings.unwrap_or(family.starts_with("gemma"));
+            let tied = outer.tie_word_embeddings.or(config.tie_word_embeddings);
+            let tied = tied.unwrap_or(family.starts_with("gemma"));
             let table = config.vocab_size.0.and_then(whole).zip(config.hidden_size.0.and_then(whole));
-            return Some(Self { heads: Heads::of_config(&config), tied, table });
+            return Some(Self { heads: Heads::of_config(config), tied, table });
         }
         let header = GgufFile::open_model(path).ok()?;
         let table = header.tensor("token_embd.weight").and_then(|tensor| match *tensor.shape() {
@@ -50,6 +53,14 @@ impl BaseTraits {
         let tied = header.tensor("output.weight").is_none();
         Some(Self { heads: Heads::of_header(&header), tied, table })
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Wrapped {
+    #[serde(flatten)]
+    whole: Config,
+    text_config: Option<Config>,
 }
 
 #[derive(Default, Deserialize)]

@@ -129,7 +129,7 @@ fn open(folder: &Path, base: Option<&BaseTraits>) -> Result<Opened, String> {
         targets: targets(&parts),
         ..AdapterConfig::default()
     };
-    let notes = ConfigNotes { scale: Some(scale), ..ConfigNotes::default() };
+    let notes = ConfigNotes { scale: Some(scale), any_rank: true, ..ConfigNotes::default() };
     Ok(Opened { warnings, needs_base, ..Opened::new(config, notes, files, parts) })
 }
 

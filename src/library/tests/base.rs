@@ -100,6 +100,15 @@ fn the_manifest_is_relative_to_the_library_and_its_digest_is_checked() {
     assert!(manifest(&format!("[base]\npath = \"m.gguf\"\nsha256 = \"{digest}\"")).is_ok());
     let wrong = format!("[base]\npath = \"m.gguf\"\nsha256 = \"{}\"", "0".repeat(64));
     assert!(manifest(&wrong).unwrap_err().to_string().contains("SHA-256"));
+    // Of the file in a folder, too.
+    fs::create_dir(root.path().join("in")).unwrap();
+    fs::write(root.path().join("in/m.gguf"), b"GGUF rest").unwrap();
+    let within = |digest: &str| manifest(&format!("[base]\npath = \"in\"\nsha256 = \"{digest}\""));
+    assert!(found(within(&digest).unwrap()).ends_with("in/m.gguf"));
+    assert!(within(&"0".repeat(64)).unwrap_err().to_string().contains("SHA-256"));
+    model_folder(&root.path().join("whole"));
+    let whole = manifest(&format!("[base]\npath = \"whole\"\nsha256 = \"{digest}\"")).unwrap_err();
+    assert!(whole.to_string().contains("is of one file: remove it"), "{whole}");
     assert!(manifest("[base]\npath = \"absent\"").unwrap_err().to_string().contains("no such base model"));
     let elsewhere =
         format!("[base]\nhub = \"no/where\"\nfile = \"never.gguf\"\nsha256 = \"{}\"", "1".repeat(64));

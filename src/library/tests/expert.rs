@@ -71,6 +71,7 @@ fn names_come_with_and_without_prefix_and_adapter() {
     for (a, b) in [
         ("base_model.model.m.lora_A.weight", "base_model.model.m.lora_B.weight"),
         ("base_model.model.m.lora_A.default.weight", "base_model.model.m.lora_B.default.weight"),
+        ("base_model.model.m.lora_A.lora_new.weight", "base_model.model.m.lora_B.lora_new.weight"),
         ("m.lora_A.weight", "m.lora_B.weight"),
     ] {
         let tensors = [(a.to_string(), vec![2, 3]), (b.to_string(), vec![4, 2])];

@@ -7,8 +7,8 @@ use candle_core::DType;
 
 use crate::Error;
 use crate::library::{
-    Library, NamedTensor, NewAdapterConfig, NewLora, Provenance, Status, check_new_name, write_adapter,
-    write_safetensors,
+    Library, NamedTensor, NewAdapterConfig, NewLora, Provenance, SeenTask, Status, check_new_name,
+    write_adapter, write_safetensors,
 };
 use crate::outside::{atomic_write, sha256_file};
 
@@ -59,6 +59,26 @@ fn what_is_written_is_read_back_as_it_was() {
         assert_eq!(adapter.module("model.layers.9.q_proj").unwrap().a().unwrap(), vec![-0.5; 6]);
         assert_eq!(adapter.module("model.layers.10.q_proj").unwrap().b().unwrap(), modules[0].b);
     }
+}
+
+#[test]
+fn what_many_tasks_taught_is_read_back() {
+    let root = tempfile::tempdir().unwrap();
+    let seen = |i: usize| SeenTask {
+        task: Some(format!("task_{i}")),
+        family: Some("words".into()),
+        dataset_sha256: Some(format!("{i:064x}")),
+    };
+    let provenance = Provenance { seen_before: (0..10_000).map(seen).collect(), ..Provenance::default() };
+    write_adapter(&root.path().join("many"), &[lora("m", 1.0)], &new_config(), DType::F32, &provenance)
+        .unwrap();
+    let library = Library::open(root.path()).unwrap();
+    assert_eq!(library.expert("many").unwrap().provenance.as_ref(), Some(&provenance));
+    // More would be read as nothing.
+    let huge = Provenance { template: Some("x".repeat(9 << 20)), ..Provenance::default() };
+    let error = write_adapter(&root.path().join("huge"), &[lora("m", 1.0)], &new_config(), DType::F32, &huge);
+    assert!(error.unwrap_err().to_string().contains("expert.toml has 9 MB: at most 8 MB"));
+    assert_eq!(entries(root.path()), ["many"]);
 }
 
 #[test]

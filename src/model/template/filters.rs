@@ -1,12 +1,13 @@
 //! Jinja's filters, and `tojson` as transformers has it.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::ast::Operator;
 use super::eval::{Answer, Given, Interpreter};
 use super::formats::Case;
 use super::patterns;
-use super::value::{Value, number, type_name, whole};
+use super::value::{Value, number, sorted, type_name, whole};
 
 impl Interpreter {
     /// A value through the filter of this name.
@@ -113,7 +114,8 @@ impl Interpreter {
                 let count = count.as_ref().and_then(whole).and_then(|n| usize::try_from(n).ok());
                 let pattern = patterns::compiled(&pattern)?;
                 let new = patterns::replacement(&new)?;
-                let made = patterns::replaced(&pattern, &text, count.unwrap_or(0), &new)?;
+                let take = &mut |bytes: usize| self.heap.meter.take(bytes as u64);
+                let made = patterns::replaced(&pattern, &text, count.unwrap_or(0), &new, take)?;
                 self.heap.text(made)
             }
             _ => self.text_filter(name, &value, &given),
@@ -157,8 +159,8 @@ impl Interpreter {
                 match chars.filter(|c| !matches!(c, Value::None)) {
                     None => text.trim().into(),
                     Some(chars) => {
-                        let chars = self.heap.string(&chars)?;
-                        text.trim_matches(|c| chars.contains(c)).into()
+                        let chars = self.characters(&chars)?;
+                        text.trim_matches(|c| chars.contains(&c)).into()
                     }
                 }
             }
@@ -253,6 +255,13 @@ impl Interpreter {
             other => return Err(format!("the filter {other:?} is not supported")),
         };
         self.heap.text(made)
+    }
+
+    /// The characters of a text, to look others up in.
+    pub fn characters(&mut self, text: &Value) -> Answer<HashSet<char>> {
+        let text = self.heap.string(text)?;
+        self.heap.meter.take(16 * text.len() as u64)?;
+        Ok(text.chars().collect())
     }
 
     /// A count that a template gives for something as large.
@@ -367,7 +376,7 @@ impl Interpreter {
     }
 
     fn sorted(&mut self, name: &str, value: &Value, given: &Given) -> Answer<Value> {
-        let (mut reverse, cased, attribute) = match name {
+        let (reverse, cased, attribute) = match name {
             "sort" => {
                 let [reverse, cased, attribute] =
                     given.bind(name, ["reverse", "case_sensitive", "attribute"])?;
@@ -395,7 +404,7 @@ impl Interpreter {
             }
             return self.heap.generator(unique.into_iter().map(|(_, item)| item).collect());
         }
-        let sorted = self.sort_pairs(keyed, &mut reverse)?;
+        let sorted = self.sort_pairs(keyed, reverse)?;
         let mut items: Vec<Value> = sorted.into_iter().map(|(_, item)| item).collect();
         match name {
             "sort" => self.heap.list(items),
@@ -406,29 +415,17 @@ impl Interpreter {
     }
 
     /// Sorts by the first of each pair, equal ones in their order, and stops at what has no order.
-    fn sort_pairs(
-        &mut self,
-        mut pairs: Vec<(Value, Value)>,
-        reverse: &mut bool,
-    ) -> Answer<Vec<(Value, Value)>> {
-        let mut problem = None;
-        pairs.sort_by(|(a, _), (b, _)| {
-            if problem.is_some() {
-                return std::cmp::Ordering::Equal;
-            }
-            let order = self.heap.order(a, b).unwrap_or_else(|e| {
-                problem = Some(e);
-                std::cmp::Ordering::Equal
-            });
-            if *reverse { order.reverse() } else { order }
-        });
-        problem.map_or(Ok(pairs), Err)
+    fn sort_pairs(&mut self, pairs: Vec<(Value, Value)>, reverse: bool) -> Answer<Vec<(Value, Value)>> {
+        sorted(pairs, &mut |(a, _), (b, _)| {
+            let order = self.heap.order(a, b)?;
+            Ok(if reverse { order.is_lt() } else { order.is_gt() })
+        })
     }
 
     fn dictsort(&mut self, value: &Value, given: &Given) -> Answer<Value> {
         let [cased, by, reverse] = given.bind("dictsort", ["case_sensitive", "by", "reverse"])?;
         let cased = cased.is_some_and(|c| self.heap.truth(&c));
-        let mut reverse = reverse.is_some_and(|r| self.heap.truth(&r));
+        let reverse = reverse.is_some_and(|r| self.heap.truth(&r));
         let by_value = match by {
             Some(by) => &*self.heap.string(&by)? == "value",
             None => false,
@@ -439,7 +436,7 @@ impl Interpreter {
             let sort = self.sort_key(if by_value { value } else { key }, None, cased)?;
             keyed.push((sort, self.heap.tuple(vec![key.clone(), value.clone()])?));
         }
-        let sorted = self.sort_pairs(keyed, &mut reverse)?;
+        let sorted = self.sort_pairs(keyed, reverse)?;
         self.heap.list(sorted.into_iter().map(|(_, pair)| pair).collect())
     }
 
@@ -455,7 +452,7 @@ impl Interpreter {
             };
             keyed.push((key, item.clone()));
         }
-        let sorted = self.sort_pairs(keyed, &mut false)?;
+        let sorted = self.sort_pairs(keyed, false)?;
         let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
         for (key, item) in sorted {
             match groups.last_mut() {

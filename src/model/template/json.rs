@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::eval::{Answer, Given, Interpreter};
-use super::value::{DEPTH, Value, float, type_name, whole};
+use super::value::{DEPTH, Value, float, sorted, type_name, whole};
 
 struct Style {
     ascii: bool,
@@ -80,14 +80,7 @@ impl Interpreter {
                 let mut entries = self.heap.entries(value).unwrap_or_default().to_vec();
                 self.heap.meter.take(16 * entries.len() as u64)?;
                 if style.sorted {
-                    let mut problem = None;
-                    entries.sort_by(|(a, _), (b, _)| {
-                        self.heap.order(a, b).unwrap_or_else(|e| {
-                            problem = Some(e);
-                            std::cmp::Ordering::Equal
-                        })
-                    });
-                    problem.map_or(Ok(()), Err)?;
+                    entries = sorted(entries, &mut |(a, _), (b, _)| Ok(self.heap.order(a, b)?.is_gt()))?;
                 }
                 out.push('{');
                 for (i, (key, value)) in entries.iter().enumerate() {

@@ -7,6 +7,28 @@ use super::formats::{Case, padded};
 use super::names::CHANGING;
 use super::value::{Value, type_name, whole};
 
+/// Methods that take characters off a text's ends.
+const STRIPPING: [&str; 3] = ["strip", "lstrip", "rstrip"];
+/// Where Python's `splitlines` breaks lines.
+const BREAKS: [char; 10] =
+    ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
+
+/// The characters of a text from one to before another, counted as Python counts them, and how many are before these;
+/// `None` where the first is behind the end or the second.
+fn window(text: &str, from: Option<i64>, to: Option<i64>) -> Option<(usize, &str)> {
+    if from.is_none() && to.is_none() {
+        return Some((0, text));
+    }
+    let count = text.chars().count() as i64;
+    let place = |at: i64| if at < 0 { (count + at).max(0) } else { at };
+    let (from, to) = (place(from.unwrap_or(0)), place(to.unwrap_or(count)).min(count));
+    if from > to {
+        return None;
+    }
+    let byte = |at: i64| text.char_indices().nth(at as usize).map_or(text.len(), |(byte, _)| byte);
+    Some((from as usize, &text[byte(from)..byte(to)]))
+}
+
 impl Interpreter {
     /// Calls a method of a value.
     pub fn method(&mut self, of: &Value, name: &str, given: Given) -> Answer<Value> {
@@ -132,10 +154,16 @@ impl Interpreter {
         let all = |test: fn(char) -> bool| Ok(Value::Bool(!text.is_empty() && text.chars().all(test)));
         let number = |at: usize| given.positional.get(at).and_then(whole);
         // Characters that are stripped: whitespace, where none are given.
-        let strips = |c: char| match argument(0) {
-            Some(chars) => chars.contains(c),
+        let stripped = match given.positional.first() {
+            Some(chars @ Value::Str(_)) if STRIPPING.contains(&name) => Some(self.characters(chars)?),
+            _ => None,
+        };
+        let strips = |c: char| match &stripped {
+            Some(chars) => chars.contains(&c),
             None => c.is_whitespace(),
         };
+        // The part of the text from the second argument on, to the third, and how many characters are before it.
+        let part = || window(text, number(1), number(2));
         let made: String = match name {
             "upper" => text.to_uppercase(),
             "lower" | "casefold" => text.to_lowercase(),
@@ -224,35 +252,39 @@ impl Interpreter {
                     Some(one) => vec![one.clone()],
                     None => return Err(format!("{name} needs a text")),
                 };
-                let from = number(1).unwrap_or(0);
-                let skipped = |text: &str| -> Option<usize> {
-                    let count = if from < 0 { text.chars().count() as i64 + from } else { from };
-                    text.char_indices()
-                        .map(|(at, _)| at)
-                        .chain([text.len()])
-                        .nth(usize::try_from(count).unwrap_or(0))
-                };
-                let Some(at) = skipped(text) else { return Ok(Value::Bool(false)) };
-                let holds = options.iter().any(|option| match option {
-                    Value::Str(option) if name == "startswith" => text[at..].starts_with(&**option),
-                    Value::Str(option) => text[at..].ends_with(&**option),
-                    _ => false,
-                });
-                return Ok(Value::Bool(holds));
+                let Some((_, part)) = part() else { return Ok(Value::Bool(false)) };
+                for option in &options {
+                    let Value::Str(option) = option else { continue };
+                    self.heap.meter.step(1 + option.len().min(part.len()) as u64 / 64)?;
+                    let holds = match name {
+                        "startswith" => part.starts_with(&**option),
+                        _ => part.ends_with(&**option),
+                    };
+                    if holds {
+                        return Ok(Value::Bool(true));
+                    }
+                }
+                return Ok(Value::Bool(false));
             }
             "find" | "rfind" | "index" | "rindex" => {
                 let wanted = needed(0)?;
-                let found = if name.starts_with('r') { text.rfind(&*wanted) } else { text.find(&*wanted) };
+                let found = part().and_then(|(before, part)| {
+                    let at = if name.starts_with('r') { part.rfind(&*wanted) } else { part.find(&*wanted) };
+                    at.map(|at| before + part[..at].chars().count())
+                });
                 return match found {
-                    Some(at) => Ok(Value::Int(text[..at].chars().count() as i64)),
+                    Some(at) => Ok(Value::Int(at as i64)),
                     None if name.ends_with("find") => Ok(Value::Int(-1)),
                     None => Err("substring not found".into()),
                 };
             }
             "count" => {
                 let wanted = needed(0)?;
-                let count =
-                    if wanted.is_empty() { text.chars().count() + 1 } else { text.matches(&*wanted).count() };
+                let count = match part() {
+                    None => 0,
+                    Some((_, part)) if wanted.is_empty() => part.chars().count() + 1,
+                    Some((_, part)) => part.matches(&*wanted).count(),
+                };
                 return Ok(Value::Int(count as i64));
             }
             "split" | "rsplit" => {
@@ -268,9 +300,16 @@ impl Interpreter {
                 let keeps = given.positional.first().or(given.named.first().map(|(_, v)| v)).cloned();
                 let keeps = keeps.is_some_and(|k| self.heap.truth(&k));
                 let mut lines = Vec::new();
-                for line in text.split_inclusive('\n') {
-                    let line = if keeps { line } else { line.trim_end_matches('\n').trim_end_matches('\r') };
-                    lines.push(self.heap.text(line)?);
+                let mut rest = &**text;
+                while !rest.is_empty() {
+                    let end = rest.find(BREAKS).unwrap_or(rest.len());
+                    let broken = match rest[end..].strip_prefix("\r\n") {
+                        Some(_) => 2,
+                        None => rest[end..].chars().next().map_or(0, char::len_utf8),
+                    };
+                    let kept = if keeps { end + broken } else { end };
+                    lines.push(self.heap.text(&rest[..kept])?);
+                    rest = &rest[end + broken..];
                 }
                 return self.heap.list(lines);
             }

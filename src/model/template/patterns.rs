@@ -46,7 +46,7 @@ impl Pattern {
     /// # Errors
     /// Matching that takes too many steps.
     pub fn removed(&self, text: &str) -> crate::Result<String> {
-        replaced(&self.0, text, 0, "").map_err(crate::Error::msg)
+        replaced(&self.0, text, 0, "", &mut |_| Ok(())).map_err(crate::Error::msg)
     }
 }
 
@@ -74,13 +74,33 @@ pub(super) fn compiled(pattern: &str) -> Result<Regex, String> {
     built.map_err(|_| format!("the pattern \"{}\" is not understood", short(pattern)))
 }
 
-/// A text with up to `count` matches replaced, all of them where it is 0.
+/// A text with up to `count` matches replaced, all of them where it is 0. `take` is asked before every match for as many
+/// bytes as the text becomes longer.
 ///
 /// # Errors
-/// Matching that takes too many steps.
-pub(super) fn replaced(pattern: &Regex, text: &str, count: usize, new: &str) -> Result<String, String> {
-    let made = pattern.try_replacen(text, count, new);
-    made.map(|text| text.into_owned()).map_err(|_| TOO_LONG.into())
+/// Matching that takes too many steps; what `take` says.
+pub(super) fn replaced(
+    pattern: &Regex,
+    text: &str,
+    count: usize,
+    new: &str,
+    take: &mut dyn FnMut(usize) -> Result<(), String>,
+) -> Result<String, String> {
+    let (mut made, mut end) = (String::new(), 0);
+    let most = if count == 0 { usize::MAX } else { count };
+    for captures in pattern.captures_iter(text).take(most) {
+        let captures = captures.map_err(|_| TOO_LONG)?;
+        let Some(whole) = captures.get(0) else { continue };
+        let groups: usize = captures.iter().flatten().map(|group| group.as_str().len()).sum();
+        // A replacement may name a group as often as it has room for its name.
+        let named = new.matches('$').count();
+        take(whole.end() - end + new.len() + named * groups)?;
+        made.push_str(&text[end..whole.start()]);
+        captures.expand(new, &mut made);
+        end = whole.end();
+    }
+    made.push_str(&text[end..]);
+    Ok(made)
 }
 
 /// What Python puts in the place of a match, in the words of the `regex` crate.
@@ -112,8 +132,9 @@ mod tests {
 
     #[test]
     fn patterns_mean_what_they_mean_in_python() {
-        let sub =
-            |pattern: &str, new: &str, text: &str| replaced(&compiled(pattern)?, text, 0, &replacement(new)?);
+        let sub = |pattern: &str, new: &str, text: &str| {
+            replaced(&compiled(pattern)?, text, 0, &replacement(new)?, &mut |_| Ok(()))
+        };
         // By re.sub of Python 3.11.
         for (pattern, new, text, expected) in [
             (r"\.$", "", "a.b.", "a.b"),

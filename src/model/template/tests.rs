@@ -114,6 +114,44 @@ fn whatever_a_template_does_it_ends_soon() {
     }
 }
 
+/// By CPython 3.11.
+#[test]
+fn texts_are_searched_and_numbers_are_sorted_as_python_does() {
+    let lines = [("t".to_string(), Input::Text("a\u{b}b\r\nc\rd\n".into()))];
+    for (source, expected) in [
+        ("'abcabc'.find('a', 1)", "3"),
+        ("'abcabc'.count('a', 1)", "1"),
+        ("'abcabc'.count('', 1)", "6"),
+        ("'abc'.find('', 3)", "3"),
+        ("'abc'.find('', 4)", "-1"),
+        ("'abcabc'.rfind('a', 0, 3)", "0"),
+        ("'abcabc'.startswith('c', 2)", "True"),
+        ("'abcabc'.startswith('b', -2)", "True"),
+        ("'abcabc'.endswith('a', 0, 4)", "True"),
+        ("'é猫a'.find('a', -9)", "2"),
+        ("t.splitlines()", "['a', 'b', 'c', 'd']"),
+        ("'a\\n\\nb'.splitlines(true)", "['a\\n', '\\n', 'b']"),
+        (
+            "[9007199254740993, 9007199254740992.0, 9007199254740991] | sort",
+            "[9007199254740991, 9007199254740992.0, 9007199254740993]",
+        ),
+        ("[3, 1, 2] | sort(reverse=true)", "[3, 2, 1]"),
+        ("9007199254740993 == 9007199254740992.0", "False"),
+        ("('a' * 300000) | trim('b' * 300000 ~ 'a') | length", "0"),
+        ("('a' * 300000).strip('b' * 300000 ~ 'a') | length", "0"),
+    ] {
+        assert_eq!(render(&format!("{{{{ {source} }}}}"), &lines).as_deref(), Ok(expected), "{source}");
+    }
+    assert!(render("{{ [1, 'a', 2, 'b', 3] | sort }}", &[]).is_err());
+}
+
+#[test]
+fn a_replacement_counts_before_it_is_made() {
+    let source = "{{ ('a' * 300000) | regex_replace('a', 'b' * 300000) }}";
+    let found = render_each(source, Dialect::Items, std::iter::once(&[][..]), &mut |_, _| Ok(()));
+    assert_eq!(found, Err("what it makes is too large".into()));
+}
+
 #[test]
 fn a_template_that_is_too_long_is_refused() {
     let error = render(&"x".repeat(2 << 20), &[]).unwrap_err();

@@ -253,8 +253,8 @@ impl Heap {
     fn equal_to_depth(&mut self, a: &Value, b: &Value, depth: usize) -> Answer<bool> {
         self.meter.step(1)?;
         let depth = depth.checked_sub(1).ok_or("its values are nested too deeply")?;
-        if let (Some(x), Some(y)) = (number(a), number(b)) {
-            return Ok(x == y);
+        if let Some(order) = numeric_order(a, b) {
+            return Ok(order == Some(Ordering::Equal));
         }
         Ok(match (a, b) {
             (Value::Undefined(_), Value::Undefined(_)) | (Value::None, Value::None) => true,
@@ -307,7 +307,6 @@ impl Heap {
         let mixed =
             || format!("'<' not supported between instances of '{}' and '{}'", type_name(a), type_name(b));
         match (a, b) {
-            (Value::Int(x), Value::Int(y)) => return Ok(x.cmp(y)),
             (Value::Str(x), Value::Str(y)) => {
                 self.meter.step(x.len().min(y.len()) as u64 / 64)?;
                 return Ok(x.cmp(y));
@@ -323,10 +322,7 @@ impl Heap {
             }
             _ => {}
         }
-        match (number(a), number(b)) {
-            (Some(x), Some(y)) => x.partial_cmp(&y).ok_or_else(mixed),
-            _ => Err(mixed()),
-        }
+        numeric_order(a, b).flatten().ok_or_else(mixed)
     }
 
     /// Python's `str`.
@@ -417,11 +413,57 @@ pub(super) fn same_key(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Str(x), Value::Str(y)) => x == y,
         (Value::None, Value::None) => true,
-        _ => match (number(a), number(b)) {
-            (Some(x), Some(y)) => x == y,
-            _ => false,
-        },
+        _ => numeric_order(a, b) == Some(Some(Ordering::Equal)),
     }
+}
+
+/// How two numbers compare, exactly as Python has it: a whole number is not rounded to the next float. `None` where one
+/// is no number, and within where one is NaN.
+fn numeric_order(a: &Value, b: &Value) -> Option<Option<Ordering>> {
+    let float = |value: &Value| match value {
+        Value::Float(x) => Some(*x),
+        _ => None,
+    };
+    Some(match (whole(a), whole(b)) {
+        (Some(x), Some(y)) => Some(x.cmp(&y)),
+        (Some(x), None) => order_to_float(x, float(b)?),
+        (None, Some(y)) => order_to_float(y, float(a)?).map(Ordering::reverse),
+        (None, None) => float(a)?.partial_cmp(&float(b)?),
+    })
+}
+
+/// How a whole number compares with a float; `None` for NaN.
+fn order_to_float(n: i64, x: f64) -> Option<Ordering> {
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    let below = x.floor();
+    Some(match below {
+        _ if x.is_nan() => return None,
+        _ if x >= BEYOND => Ordering::Less,
+        _ if x < -BEYOND => Ordering::Greater,
+        // A fraction is above its whole number.
+        _ => n.cmp(&(below as i64)).then(if x > below { Ordering::Less } else { Ordering::Equal }),
+    })
+}
+
+/// Sorts stably. Unlike that of the standard library, this stops at what has no order and may be given an order that
+/// contradicts itself.
+pub(super) fn sorted<T>(
+    mut items: Vec<T>,
+    is_after: &mut dyn FnMut(&T, &T) -> Answer<bool>,
+) -> Answer<Vec<T>> {
+    if items.len() < 2 {
+        return Ok(items);
+    }
+    let right = items.split_off(items.len() / 2);
+    let mut made = Vec::with_capacity(items.len() + right.len());
+    let mut left = sorted(items, is_after)?.into_iter().peekable();
+    let mut right = sorted(right, is_after)?.into_iter().peekable();
+    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+        let next = if is_after(a, b)? { right.next() } else { left.next() };
+        made.extend(next);
+    }
+    made.extend(left.chain(right));
+    Ok(made)
 }
 
 /// A number's value; truth values are numbers.

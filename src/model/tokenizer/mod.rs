@@ -21,6 +21,9 @@ use self::growth::{Growth, LARGEST};
 use self::guard::guarded;
 use crate::{Error, Result};
 
+/// Tokens before the first of those whose text is asked for, so that it is no beginning.
+const CONTEXT: usize = 1;
+
 /// A tokenizer.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
@@ -144,18 +147,24 @@ impl Tokenizer {
             .map_err(|e| Error::msg(format!("the tokens cannot be decoded: {e}")))
     }
 
-    /// What each token of a sequence adds to its text. Bytes of a character that several tokens share show
-    /// up with the last of them.
-    pub fn pieces(&self, ids: &[u32]) -> Vec<String> {
-        let mut pieces = Vec::with_capacity(ids.len());
-        let mut from = 0;
-        for i in 0..ids.len() {
-            let text = self.decode(&ids[from..=i], false).unwrap_or_default();
-            if text.ends_with('\u{fffd}') && i + 1 < ids.len() && i - from < 4 {
+    /// What each token of a sequence adds to its text, from token `from` on. Bytes of a character that several tokens
+    /// share show up with the last of them.
+    pub fn pieces(&self, ids: &[u32], from: usize) -> Vec<String> {
+        let mut pieces = Vec::with_capacity(ids.len().saturating_sub(from));
+        // Some decoders drop the space before the first word: each piece follows another.
+        let (mut before, mut begins) = (from.saturating_sub(CONTEXT), from);
+        for i in from..ids.len() {
+            let text = self.decode(&ids[before..=i], false).unwrap_or_default();
+            let known = self.decode(&ids[before..begins], false).unwrap_or_default();
+            let text = match text.strip_prefix(&known) {
+                Some(text) => text.to_string(),
+                None => self.decode(&ids[begins..=i], false).unwrap_or_default(),
+            };
+            if text.ends_with('\u{fffd}') && i + 1 < ids.len() && i - begins < 4 {
                 pieces.push(String::new());
             } else {
                 pieces.push(text);
-                from = i + 1;
+                (before, begins) = (begins, i + 1);
             }
         }
         pieces

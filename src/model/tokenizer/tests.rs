@@ -40,6 +40,22 @@ fn gguf_tokenizers_give_the_ids_of_the_originals() {
 }
 
 #[test]
+fn the_pieces_of_a_text_are_the_text() {
+    for name in ["spm-llama", "spm-gemma2", "qwen2", "smollm"] {
+        let tokenizer = load(name);
+        let ids = tokenizer.encode("the cat sat. Hello world, naïve 猫 🐈 end").unwrap();
+        let pieces = tokenizer.pieces(&ids, 0);
+        assert_eq!(pieces.concat(), tokenizer.decode(&ids, false).unwrap(), "{name}");
+        assert!(pieces.iter().any(|piece| piece.starts_with(' ')), "{name}: {pieces:?}");
+        for from in 1..ids.len() {
+            if !pieces[from - 1].is_empty() {
+                assert_eq!(tokenizer.pieces(&ids, from), pieces[from..], "{name} from {from}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_start_token_goes_first_where_the_family_has_one() {
     for (name, start) in [("spm-llama", Some(1)), ("spm-gemma2", Some(1)), ("qwen2", None), ("smollm", None)]
     {

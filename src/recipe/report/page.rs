@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::found::{Found, FoundLibrary};
 use crate::eval::{EvalReport, Group, Mean, mean_text};
+use crate::library::Skipped;
 use crate::recipe::graph::Making;
 use crate::recipe::laid_out::LaidOut;
 use crate::text::{counted, csv_field, markdown_cell, number, printable, typed};
@@ -178,6 +179,19 @@ fn libraries(out: &mut String, found: &Found) {
             markdown_cell(&real.library.name)
         );
     }
+    // What is made here is made alike.
+    let given = found.libraries.iter().find(|found| found.library.given);
+    let made = found.libraries.iter().find(|found| !found.library.given);
+    if let Some((given, made)) = given.zip(made).filter(|(given, made)| given.trained != made.trained) {
+        let _ = writeln!(
+            out,
+            "Warning: {} was trained on {} and {} on {}: they do not differ only in what their experts learned together.\n",
+            markdown_cell(&given.library.name),
+            counted(given.trained, "example"),
+            markdown_cell(&made.library.name),
+            counted(made.trained, "example"),
+        );
+    }
     for (library, warning) in found.warnings() {
         let _ = writeln!(out, "Warning: {}: {}\n", markdown_cell(library), markdown_cell(warning));
     }
@@ -189,7 +203,8 @@ fn scores(out: &mut String, found: &Found, report: &EvalReport) {
         return;
     }
     let heads: Vec<String> = groups.iter().copied().map(heading).collect();
-    let how = [report.shots(), report.items()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let measured = report.measured.map(|metric| format!("every task by {metric}"));
+    let how = [measured, report.shots(), report.items()].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let _ = writeln!(
         out,
         "## Scores\n\n{} scoring on the {} split, {how}; means over tasks of equal weight, their number behind each group.\n\n| method | {} |",
@@ -221,15 +236,15 @@ fn scores(out: &mut String, found: &Found, report: &EvalReport) {
                 true => format!("{value:+.3}"),
                 false => format!("{:+.1}", value * 100.0),
             };
-            let [low, high] = row.difference.interval;
+            let interval = row.difference.interval;
+            let interval = interval.map(|[low, high]| format!("{} to {}", value(low), value(high)));
             let _ = writeln!(
                 out,
-                "| {}{} | {} | {} to {} | {} | {} |",
+                "| {}{} | {} | {} | {} | {} |",
                 markdown_cell(&row.method),
                 if row.is_loss { ", loss" } else { "" },
                 value(row.difference.difference),
-                value(low),
-                value(high),
+                interval.unwrap_or_default(),
                 row.difference.wins,
                 row.difference.losses
             );
@@ -244,6 +259,11 @@ fn scores(out: &mut String, found: &Found, report: &EvalReport) {
             markdown_cell(&leak.expert),
             markdown_cell(&leak.reason)
         );
+    }
+    for (what, experts) in [("left out", &report.skipped), ("applied in part", &report.partial)] {
+        for Skipped { name, reason } in experts {
+            let _ = writeln!(out, "Warning: {what}: {}: {}\n", markdown_cell(name), markdown_cell(reason));
+        }
     }
     for failed in &report.failed {
         let _ = writeln!(

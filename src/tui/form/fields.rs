@@ -221,7 +221,7 @@ pub(super) fn problem(field: &Field, new: &NewJob, shared: &Shared) -> Option<St
     if let Err(wanted) = new.clone().set(look.id, &text) {
         // Of clusters, what the library allows says more.
         if look.role != Role::Clusters {
-            return Some(wanted);
+            return Some(wanted.to_string());
         }
     }
     match look.role {

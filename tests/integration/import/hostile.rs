@@ -111,6 +111,19 @@ fn rows_that_are_no_utf_8_can_be_left_out() {
 }
 
 #[test]
+fn lines_that_are_no_objects_can_be_left_out() {
+    let desk = Desk::new();
+    let lines = ["[1]\n", GOOD, "{\"question\":\n", "<html>\n", "\"text\"\n"].concat();
+    let mut spec = desk.spec(desk.write("a.jsonl", lines));
+    spec.skip_bad = true;
+    let report = run(&spec).unwrap();
+    assert_eq!((report.kept, report.dropped.words().as_str()), (1, "4 no examples"));
+    // Where none is one, the first says what the file is not.
+    refused("a.jsonl", "<html>\n<body>\n", &["line 1", "not valid JSON"]);
+    refused("a.json", "[]", &["has no rows with fields"]);
+}
+
+#[test]
 fn choices_need_an_answer_among_them() {
     let row =
         |answer: &str| format!("{{\"question\":\"q\",\"choices\":[\"a\",\"b\"],\"answer\":{answer}}}\n");

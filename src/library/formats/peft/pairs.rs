@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::variants::{Parameters, parameter as parameter_of};
 use crate::library::formats::keys::{canonical, in_file, is_inside, is_other_part};
 use crate::library::safetensors::{Dtype, Place, TensorInfo};
+use crate::library::selection::MOST_NAMED;
 use crate::module_path::{ModuleNames, ModulePath};
 use crate::text::{natural, short};
 
@@ -117,11 +118,26 @@ enum Role {
     Other,
 }
 
+/// LoRA's parameters of a module.
+const FACTORS: [&str; 5] =
+    ["lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector"];
+
+/// Where in a key the dot before LoRA's parameter is: `….lora_A.<adapter>.weight`. An adapter's name may begin as
+/// parameters do.
+fn parameter_at(name: &str) -> Option<usize> {
+    let is_known = |at: usize| {
+        let part = name[at + 1..].split('.').next().unwrap_or_default();
+        FACTORS.contains(&part) || !matches!(parameter_of(part), Parameters::Unknown)
+    };
+    let mut places = name.rmatch_indices(".lora_").map(|(at, _)| at);
+    places.clone().find(|&at| is_known(at)).or_else(|| places.next())
+}
+
 /// Splits a key like `base_model.model.<module>.lora_A[.<adapter>].weight`. The module of a replaced
 /// parameter is the parameter's own name.
 fn role(name: &str) -> (Role, Cow<'_, str>) {
     let name = name.strip_prefix("base_model.model.").unwrap_or(name);
-    let (module, rest) = match name.rfind(".lora_") {
+    let (module, rest) = match parameter_at(name) {
         Some(at) => (&name[..at], &name[at + 1..]),
         None if name.starts_with("lora_") => ("", name),
         None => return parameter(name),
@@ -157,11 +173,8 @@ fn refusal(name: &str) -> Option<String> {
         _ => None,
     });
     let (part, known) = known.or_else(|| {
-        let (_, rest) = name.rsplit_once(".lora_")?;
-        let part = rest.split('.').next().unwrap_or_default();
-        let start = name.len() - rest.len() - "lora_".len();
-        let ours = ["A", "B", "embedding_A", "embedding_B", "magnitude_vector"].contains(&part);
-        Some((&name[start..start + "lora_".len() + part.len()], None)).filter(|_| !ours)
+        let part = name[parameter_at(name)? + 1..].split('.').next().unwrap_or_default();
+        Some((part, None)).filter(|_| !FACTORS.contains(&part))
     })?;
     Some(match known {
         Some((kind, why)) => format!("has `{part}` of {kind}, which {why}"),
@@ -184,7 +197,8 @@ fn refusal(name: &str) -> Option<String> {
 fn file_name(tensor: &str, module: &str) -> Option<Box<str>> {
     let name = in_file(tensor);
     let cut = |tail: &str| name.rfind(tail).map(|at| &name[..at]);
-    let owner = cut(".lora_")
+    let owner = parameter_at(name)
+        .map(|at| &name[..at])
         .or_else(|| cut(".token_adapter."))
         .or_else(|| cut(".modules_to_save"))
         .or_else(|| cut(".base_layer."))
@@ -447,7 +461,7 @@ fn find_others(
 
 /// Whether a module's LoRA belongs to a parameter (`target_parameters`), not to a linear layer.
 fn is_stacked(module: ModuleNames<'_>, stacked: &[String]) -> bool {
-    stacked.iter().any(|parameter| {
+    stacked.iter().take(MOST_NAMED).any(|parameter| {
         let (owner, leaf) = parameter.rsplit_once('.').unwrap_or((parameter.as_str(), ""));
         // The weights of a linear layer: that is LoRA of the layer.
         if leaf == "weight" {

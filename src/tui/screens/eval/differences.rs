@@ -181,12 +181,11 @@ impl Differences {
 }
 
 /// Green is better, whatever the sign; what may be chance is dim.
-fn verdict(found: &Difference, is_loss: bool, theme: &Theme) -> Style {
-    let [low, high] = found.interval;
-    match (low > 0.0, high < 0.0, is_loss) {
-        (true, _, false) | (_, true, true) => theme.ok(),
-        (true, _, true) | (_, true, false) => theme.warning(),
-        (false, false, _) => theme.dim(),
+pub(super) fn verdict(found: &Difference, is_loss: bool, theme: &Theme) -> Style {
+    match found.is_better(is_loss) {
+        Some(true) => theme.ok(),
+        Some(false) => theme.warning(),
+        None => theme.dim(),
     }
 }
 
@@ -247,7 +246,7 @@ struct Scale {
 
 impl Scale {
     fn of(found: &Found) -> Self {
-        let ends = || found.iter().flatten().flat_map(|found| found.interval);
+        let ends = || found.iter().flatten().flat_map(Difference::ends);
         Self { low: ends().fold(0.0, f64::min), high: ends().fold(0.0, f64::max) }
     }
 
@@ -259,7 +258,7 @@ impl Scale {
 
     /// The interval as a line with the difference on it, and 0.
     fn picture(self, found: &Difference, cells: usize, style: Style, theme: &Theme) -> Vec<Span<'static>> {
-        let [low, high] = found.interval.map(|end| self.place(end, cells));
+        let [low, high] = found.ends().map(|end| self.place(end, cells));
         let (middle, zero) = (self.place(found.difference, cells), self.place(0.0, cells));
         let cell = |at: usize| match at {
             at if at == middle => Span::styled("●", style),
@@ -278,7 +277,9 @@ mod tests {
 
     #[test]
     fn an_interval_is_drawn_with_its_difference_and_zero() {
-        let found = |difference, interval| Some(Difference { difference, interval, ..Difference::default() });
+        let found = |difference, interval| {
+            Some(Difference { difference, interval: Some(interval), ..Difference::default() })
+        };
         let all = vec![found(0.25, [0.0, 0.5]), None, found(-0.25, [-0.5, -0.1])];
         let (scale, theme) = (Scale::of(&all), Theme::new(Depth::Plain));
         let drawn = |at: usize| -> String {
@@ -293,10 +294,10 @@ mod tests {
     #[test]
     fn a_smaller_loss_is_better() {
         let theme = Theme::new(Depth::True);
-        let lower = Difference { difference: -1.0, interval: [-1.5, -0.5], ..Difference::default() };
+        let lower = Difference { difference: -1.0, interval: Some([-1.5, -0.5]), ..Difference::default() };
         assert_eq!(verdict(&lower, true, &theme), theme.ok());
         assert_eq!(verdict(&lower, false, &theme), theme.warning());
-        let unsure = Difference { interval: [-1.5, 0.5], ..lower };
+        let unsure = Difference { interval: Some([-1.5, 0.5]), ..lower };
         assert_eq!(verdict(&unsure, true, &theme), theme.dim());
     }
 }

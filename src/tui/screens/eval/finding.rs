@@ -11,8 +11,11 @@ pub(super) fn signed(value: f64, is_loss: bool) -> String {
 }
 
 /// An interval as text.
-pub(super) fn interval_text([low, high]: [f64; 2], is_loss: bool) -> String {
-    format!("{} to {}", signed(low, is_loss), signed(high, is_loss))
+pub(super) fn interval_text(interval: Option<[f64; 2]>, is_loss: bool) -> String {
+    match interval {
+        Some([low, high]) => format!("{} to {}", signed(low, is_loss), signed(high, is_loss)),
+        None => "–".into(),
+    }
 }
 
 /// The method with the best mean among those of `allowed`.
@@ -80,11 +83,15 @@ pub(super) fn sentence(report: &EvalReport) -> Option<String> {
             format!("{nothing} is above {name} over {over}: {score}")
         }
         Some(found) => {
-            let [low, high] = found.difference.interval;
             let by = signed(found.difference.difference, group.is_loss);
-            let sure = if low <= 0.0 && high >= 0.0 { ", which may be chance" } else { "" };
-            let interval = interval_text(found.difference.interval, group.is_loss);
-            format!("{name} is best over {over}: {score}, {by} to {} ({interval}){sure}", found.against)
+            let sure = match found.difference.is_better(group.is_loss) {
+                Some(_) => "",
+                None => ", which may be chance",
+            };
+            let interval = found.difference.interval;
+            let interval = interval.map(|ends| format!(" ({})", interval_text(Some(ends), group.is_loss)));
+            let interval = interval.unwrap_or_default();
+            format!("{name} is best over {over}: {score}, {by} to {}{interval}{sure}", found.against)
         }
         None => format!("{name} is best over {over}: {score}"),
     };

@@ -19,6 +19,7 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use self::chooser::evaluations;
 pub use self::state::EvalScreen;
 use crate::jobs::kinds::{EVAL, Kind};
 use crate::tui::{
@@ -86,6 +87,10 @@ impl Screen for EvalScreen {
         match message {
             JobsMessage::List(_) => {
                 self.listed = true;
+                // What has ended meanwhile is no longer asked about.
+                let is_open =
+                    |id: &String| evaluations(shared).any(|job| job.id == *id && !job.state.is_over());
+                self.confirming = self.confirming.take().filter(is_open);
                 self.follow(shared)
             }
             JobsMessage::Started(Ok(id)) => {

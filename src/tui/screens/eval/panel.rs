@@ -5,9 +5,10 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::differences::verdict;
 use super::finding::{interval_text, signed};
 use super::lines::{Of, TableLine};
-use crate::eval::{Difference, Group, mean_text};
+use crate::eval::{Difference, EvalReport, Group, mean_text};
 use crate::text::{counted, printable};
 use crate::tui::{Evaluated, Theme, text_width};
 
@@ -66,7 +67,8 @@ pub(super) fn readout(evaluated: &Evaluated, line: &TableLine, method: usize) ->
     let score = mean_text(mean.as_ref(), line.is_loss, " ± ");
     let against = difference(evaluated, line, name).map(|(against, found)| {
         let by = signed(found.difference, line.is_loss);
-        format!(" · {by} to {against} ({})", interval_text(found.interval, line.is_loss))
+        let interval = found.interval.map(|ends| format!(" ({})", interval_text(Some(ends), line.is_loss)));
+        format!(" · {by} to {against}{}", interval.unwrap_or_default())
     });
     let text = format!("{name} on {}: {score} · {}", line.name, size(evaluated, line));
     printable(&format!("{text}{}", against.unwrap_or_default())).into_owned()
@@ -151,14 +153,7 @@ impl Panel<'_> {
             let interval = text_width::right(&interval_text(found.interval, line.is_loss), 17);
             let room = cells.saturating_sub(26);
             let name = text_width::left(&text_width::truncate_middle(label, room), room);
-            let [low, high] = found.interval;
-            let better = if line.is_loss { high < 0.0 } else { low > 0.0 };
-            let worse = if line.is_loss { low > 0.0 } else { high < 0.0 };
-            let style = match (better, worse) {
-                (true, _) => self.theme.ok(),
-                (_, true) => self.theme.warning(),
-                (false, false) => self.theme.dim(),
-            };
+            let style = verdict(found, line.is_loss, self.theme);
             lines.push(Line::styled(format!("{name} {by} {interval}"), style));
         }
         if rows.len() > DIFFERENCES {
@@ -172,32 +167,7 @@ impl Panel<'_> {
 
     /// What is to be known of the evaluation.
     fn notes(&self, cells: usize) -> Vec<Line<'static>> {
-        let report = &self.evaluated.report;
-        let leaks = report
-            .leaks
-            .iter()
-            .map(|leak| format!("leak of {}: {}: {}", leak.task, leak.expert, leak.reason));
-        let failed =
-            report.failed.iter().map(|failed| format!("no scores of {}: {}", failed.method, failed.reason));
-        let skipped = report.skipped.iter().map(|one| format!("left out: {}: {}", one.name, one.reason));
-        let partial = report.partial.iter().map(|one| format!("in part only: {}: {}", one.name, one.reason));
-        let cut = (report.cut > 0).then(|| {
-            let requests = counted(report.cut, "request");
-            format!("{requests} asked without the beginning: longer than the base model's context")
-        });
-        let kinds = [
-            leaks.collect::<Vec<_>>(),
-            failed.collect(),
-            cut.into_iter().collect(),
-            skipped.collect(),
-            partial.collect(),
-        ];
-        let mut notes: Vec<String> = Vec::new();
-        for kind in kinds {
-            let more = kind.len().saturating_sub(NOTES);
-            notes.extend(kind.into_iter().take(NOTES));
-            notes.extend((more > 0).then(|| format!("and {more} more like that")));
-        }
+        let notes = notes(&self.evaluated.report);
         if notes.is_empty() {
             return Vec::new();
         }
@@ -208,4 +178,32 @@ impl Panel<'_> {
         }
         lines
     }
+}
+
+/// What whoever reads the scores has to know: of each kind the first few.
+pub(super) fn notes(report: &EvalReport) -> Vec<String> {
+    let leaks =
+        report.leaks.iter().map(|leak| format!("leak of {}: {}: {}", leak.task, leak.expert, leak.reason));
+    let failed =
+        report.failed.iter().map(|failed| format!("no scores of {}: {}", failed.method, failed.reason));
+    let skipped = report.skipped.iter().map(|one| format!("left out: {}: {}", one.name, one.reason));
+    let partial = report.partial.iter().map(|one| format!("in part only: {}: {}", one.name, one.reason));
+    let cut = (report.cut > 0).then(|| {
+        let requests = counted(report.cut, "request");
+        format!("{requests} asked without the beginning: longer than the base model's context")
+    });
+    let kinds = [
+        leaks.collect::<Vec<_>>(),
+        failed.collect(),
+        cut.into_iter().collect(),
+        skipped.collect(),
+        partial.collect(),
+    ];
+    let mut notes: Vec<String> = Vec::new();
+    for kind in kinds {
+        let more = kind.len().saturating_sub(NOTES);
+        notes.extend(kind.into_iter().take(NOTES));
+        notes.extend((more > 0).then(|| format!("and {more} more like that")));
+    }
+    notes
 }

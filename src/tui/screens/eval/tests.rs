@@ -445,8 +445,13 @@ fn differences_of_the_report_show_at_once_and_others_are_asked_for() {
     };
     assert_eq!((tasks.as_slice(), group.as_deref()), (&[0, 1, 2, 3, 4][..], Some("all")));
     assert!(render_app(&app, 80, 24).contains("resampling the items"));
-    let found =
-        Difference { difference: 0.25, interval: [0.1, 0.4], wins: 3, losses: 1, ..Difference::default() };
+    let found = Difference {
+        difference: 0.25,
+        interval: Some([0.1, 0.4]),
+        wins: 3,
+        losses: 1,
+        ..Difference::default()
+    };
     let result = Ok(vec![None, None, Some(found), None, None]);
     app.update(Message::Eval(EvalMessage::Compared { ticket: *ticket, result }));
     let drawn = render_app(&app, 120, 36);

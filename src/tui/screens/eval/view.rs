@@ -8,10 +8,10 @@ use ratatui::widgets::{Block, Borders, Padding, Paragraph, Wrap};
 use super::EvalScreen;
 use super::chooser::evaluations;
 use super::finding;
-use super::panel::{Panel, readout};
+use super::panel::{Panel, notes, readout};
 use super::state::Shown;
 use super::table::Table;
-use crate::text::{age, counted};
+use crate::text::{age, counted, printable};
 use crate::tui::cancelling::Wish;
 use crate::tui::format::spinner;
 use crate::tui::widgets::{below, centered, header, message, row};
@@ -100,6 +100,17 @@ impl EvalScreen {
         let drawn = Table { evaluated, lines: &shown.lines, line: &self.line, column: &self.column, theme };
         let room = usize::from(body.width.saturating_sub(PANEL));
         let panel = body.width >= WIDE && body.height >= HIGH && drawn.width(COLUMNS) <= room;
+        let notes = if panel { Vec::new() } else { notes(&evaluated.report) };
+        let mut body = body;
+        if let Some(first) = notes.first().filter(|_| body.height >= HIGH) {
+            let text = match notes.len() {
+                1 => format!("! {first}"),
+                count => format!("! {}: {first}", counted(count, "note")),
+            };
+            let text = text_width::truncate(&printable(&text), usize::from(body.width));
+            frame.render_widget(Line::styled(text, theme.warning()), row(body, 0));
+            body = below(body, 1);
+        }
         let foot = u16::from(!panel && body.height >= 7);
         let (table, beside) = match panel {
             true => {
