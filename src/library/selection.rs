@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::formats::linear_layers;
 use super::formats::peft::config::{Names, Selection};
-use super::formats::peft::pairs::{Pair, Parts};
+use super::formats::peft::pairs::{MOST_NAMED, Pair, Parts};
 use super::formats::peft::pattern::Expression;
 use crate::module_path::{ModuleNames, ModulePath};
 
@@ -39,8 +39,6 @@ pub(super) struct Rules<'a> {
 
 /// Patterns of layers that are read.
 const MAX_PATTERNS: usize = 16;
-/// Modules to save, and parameters that LoRA is of, that are compared with every module: no list names more.
-pub(super) const MOST_NAMED: usize = 4096;
 /// Absent targets that are looked into.
 const MAX_ABSENT: usize = 64;
 

@@ -113,7 +113,7 @@ fn rows_that_are_no_utf_8_can_be_left_out() {
 #[test]
 fn lines_that_are_no_objects_can_be_left_out() {
     let desk = Desk::new();
-    let lines = ["[1]\n", GOOD, "{\"question\":\n", "<html>\n", "\"text\"\n"].concat();
+    let lines = [GOOD, "[1]\n", "{\"question\":\n", "<html>\n", "\"text\"\n"].concat();
     let mut spec = desk.spec(desk.write("a.jsonl", lines));
     spec.skip_bad = true;
     let report = run(&spec).unwrap();

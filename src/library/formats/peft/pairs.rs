@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use super::variants::{Parameters, parameter as parameter_of};
 use crate::library::formats::keys::{canonical, in_file, is_inside, is_other_part};
 use crate::library::safetensors::{Dtype, Place, TensorInfo};
-use crate::library::selection::MOST_NAMED;
 use crate::module_path::{ModuleNames, ModulePath};
 use crate::text::{natural, short};
 
@@ -118,6 +117,8 @@ enum Role {
     Other,
 }
 
+/// Modules to save, and parameters that LoRA is of, that are compared with every module: no list names more.
+pub(in crate::library) const MOST_NAMED: usize = 4096;
 /// LoRA's parameters of a module.
 const FACTORS: [&str; 5] =
     ["lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector"];

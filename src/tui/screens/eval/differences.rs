@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::finding::{interval_text, signed};
+use super::finding::{interval_text, signed, verdict};
 use super::lines::TableLine;
 use super::panel::{named_alone, size};
 use crate::eval::{Difference, mean_text};
@@ -177,15 +177,6 @@ impl Differences {
             spans.push(Span::styled(text_width::right(&found.losses.to_string(), COUNT), theme.dim()));
         }
         Line::from(spans)
-    }
-}
-
-/// Green is better, whatever the sign; what may be chance is dim.
-pub(super) fn verdict(found: &Difference, is_loss: bool, theme: &Theme) -> Style {
-    match found.is_better(is_loss) {
-        Some(true) => theme.ok(),
-        Some(false) => theme.warning(),
-        None => theme.dim(),
     }
 }
 

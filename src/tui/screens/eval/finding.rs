@@ -1,9 +1,11 @@
 //! What an evaluation found out, in a sentence.
 
-use crate::eval::{EvalReport, Group, Mean, mean_text};
+use ratatui::style::Style;
+
+use crate::eval::{Difference, EvalReport, Group, Mean, mean_text};
 use crate::jobs::JobState;
 use crate::text::{duration, printable};
-use crate::tui::Evaluated;
+use crate::tui::{Evaluated, Theme};
 
 /// A share or a loss as text, with its sign.
 pub(super) fn signed(value: f64, is_loss: bool) -> String {
@@ -15,6 +17,15 @@ pub(super) fn interval_text(interval: Option<[f64; 2]>, is_loss: bool) -> String
     match interval {
         Some([low, high]) => format!("{} to {}", signed(low, is_loss), signed(high, is_loss)),
         None => "–".into(),
+    }
+}
+
+/// Green is better, whatever the sign; what may be chance is dim.
+pub(super) fn verdict(found: &Difference, is_loss: bool, theme: &Theme) -> Style {
+    match found.is_better(is_loss) {
+        Some(true) => theme.ok(),
+        Some(false) => theme.warning(),
+        None => theme.dim(),
     }
 }
 

@@ -5,8 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::differences::verdict;
-use super::finding::{interval_text, signed};
+use super::finding::{interval_text, signed, verdict};
 use super::lines::{Of, TableLine};
 use crate::eval::{Difference, EvalReport, Group, mean_text};
 use crate::text::{counted, printable};
