@@ -170,19 +170,19 @@ fn later(piece: &Piece, names: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
     if names.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let (mut of, mut wanted) = (Vec::new(), Vec::new());
-    for name in names {
-        let dots = name.match_indices('.').filter_map(|(at, _)| name.get(..at));
-        for column in std::iter::once(*name).chain(dots) {
-            of.push(*name);
-            wanted.push(column.to_string());
-        }
-    }
+    let ways = |name| std::iter::once(name).chain(str::match_indices(name, '.').map(|(at, _)| &name[..at]));
+    let wanted: BTreeSet<&str> = names.iter().flat_map(|name| ways(*name)).collect();
+    let wanted: Vec<String> = wanted.into_iter().map(String::from).collect();
     let mut found = BTreeMap::new();
     let read = piece.kind.read(&piece.path, &wanted, &mut |_, cells| {
-        for ((cell, name), column) in cells.iter().zip(&of).zip(&wanted) {
-            if !matches!(cell, Cell::Missing | Cell::Bad(_)) {
-                found.entry(*name).or_insert_with(|| column.clone());
+        let is_there = |column: &&str| {
+            let cell = wanted.iter().position(|other| other == column).and_then(|at| cells.get(at));
+            cell.is_some_and(|cell| !matches!(cell, Cell::Missing | Cell::Bad(_)))
+        };
+        let missing: Vec<&str> = names.iter().copied().filter(|name| !found.contains_key(name)).collect();
+        for name in missing {
+            if let Some(column) = ways(name).find(is_there) {
+                found.insert(name, column.to_string());
             }
         }
         if found.len() == names.len() { Err(Error::msg("all are there")) } else { Ok(()) }

@@ -90,6 +90,13 @@ impl Counts {
         self.0[why as usize] += 1;
     }
 
+    /// So many for one reason.
+    pub fn only(why: Dropped, count: u64) -> Self {
+        let mut counts = Self::default();
+        counts.0[why as usize] = count;
+        counts
+    }
+
     /// All of another's.
     pub fn add_all(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0).for_each(|(sum, count)| *sum += count);

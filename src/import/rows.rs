@@ -45,15 +45,21 @@ pub fn rows(path: &Path) -> Result<Vec<Row>> {
     let kind = FileKind::of(path)?;
     let columns = kind.columns(path)?.names;
     let mut all: Vec<Row> = Vec::new();
-    kind.read(path, &columns, &mut |_, cells| {
+    kind.read(path, &columns, &mut |at, cells| {
         if all.len() == MOST {
             return Err(Error::file(path, format!("has more than {MOST} rows: take a sample of them")));
         }
         let value = |cell: &Cell<'_>| match cell {
+            // Nobody may ask for this column.
             Cell::Missing | Cell::Null | Cell::Bad(_) => Value::Null,
             Cell::Text(text) => Value::String(text.to_string()),
             Cell::Value(value) => value.clone(),
         };
+        if let Some(Cell::Bad(problem)) =
+            cells.first().filter(|_| cells.iter().all(|c| matches!(c, Cell::Bad(_))))
+        {
+            return Err(Error::file(path, format!("{at}: {problem}")));
+        }
         all.push(columns.iter().cloned().zip(cells.iter().map(value)).collect());
         Ok(())
     })?;

@@ -61,8 +61,9 @@ pub fn import(
     let mut plans = plan(spec, &found, &name, &mut left_out)?;
     read_answers(spec, &mut plans, cancel, &mut |rows| progress("looking at answers", rows))?;
     let mut first = FirstPass::new(spec, &name)?;
-    let rows =
+    let passed =
         scan(spec, &plans, cancel, &mut |rows| progress("looking at", rows), &mut |row| first.row(row))?;
+    let rows = passed.rows;
     first.settle_names()?;
     let (tasks, mut warnings) = (first.tasks, left_out);
     warnings.extend(first.warnings);
@@ -71,8 +72,10 @@ pub fn import(
         warnings.push(format!("{more} more rows have the id of another one, with other content"));
     }
     warnings.extend(rows_as_tasks(spec, &plans, tasks.len(), first.seen));
+    let filtered = rows - first.seen - passed.homeless;
+    let dropped = Counts::only(Dropped::Bad, passed.homeless);
     if tasks.is_empty() {
-        return Err(nothing(spec, rows, first.seen, &Counts::default()));
+        return Err(nothing(spec, rows, rows - filtered, &dropped));
     }
     let mut second = SecondPass::new(spec, tasks);
     if !spec.dry_run {
@@ -81,7 +84,7 @@ pub fn import(
     }
     let again =
         scan(spec, &plans, cancel, &mut |rows| progress("writing", rows), &mut |row| second.row(row))?;
-    if again != rows {
+    if again != passed {
         return Err(Error::file(&spec.source, "changed while it was read: import it again"));
     }
     warnings.extend(first_few(empty_files(&plans, &second.file_rows)));
@@ -94,7 +97,8 @@ pub fn import(
         split_rule: spec.split_rule.to_string(),
         files: plans.len(),
         rows,
-        filtered: rows - first.seen,
+        filtered,
+        dropped,
         unread: unread(&plans, first.left_out),
         warnings,
         ..ImportReport::default()

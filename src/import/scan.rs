@@ -55,7 +55,16 @@ impl Dropped {
     ];
 }
 
-/// Passes over all rows that the filters let through, and gives how many it saw in all.
+/// What a pass saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Passed {
+    /// All rows.
+    pub rows: u64,
+    /// Those that are no examples and of which it is not known to what task they belong.
+    pub homeless: u64,
+}
+
+/// Passes over all rows that the filters let through.
 ///
 /// # Errors
 /// What is wrong with a file or a row; what `on` returns; a stop.
@@ -65,8 +74,8 @@ pub(super) fn scan(
     cancel: &Cancel,
     progress: &mut dyn FnMut(u64),
     on: &mut dyn FnMut(Scanned<'_, '_>) -> Result<()>,
-) -> Result<u64> {
-    let mut rows = 0;
+) -> Result<Passed> {
+    let Passed { mut rows, mut homeless } = Passed::default();
     let mut firsts: HashMap<ColumnName<'_>, First<'_>> = HashMap::new();
     for plan in plans {
         // Files of one task have the same columns; those without types of their own say nothing of the others'.
@@ -79,6 +88,26 @@ pub(super) fn scan(
                 cancel.check()?;
                 progress(rows);
             }
+            if let Some(problem) = unreadable(plan, cells) {
+                if !spec.skip_bad {
+                    return Err(Error::file(&plan.piece.path, format!("{at}: {problem}")));
+                }
+                if plan.task.or(plan.family).is_some() {
+                    homeless += 1;
+                    return Ok(());
+                }
+                let task = Cow::Borrowed(plan.task_name.as_str());
+                let split = plan.split_name.unwrap_or(Split::Train);
+                return on(Scanned {
+                    plan,
+                    at,
+                    task,
+                    family: None,
+                    split,
+                    id: None,
+                    record: Err(Dropped::Bad),
+                });
+            }
             if !passes(plan, cells) {
                 return Ok(());
             }
@@ -90,7 +119,7 @@ pub(super) fn scan(
             }
         }
     }
-    Ok(rows)
+    Ok(Passed { rows, homeless })
 }
 
 /// A column of a task: the task's name, its own, and whether its file has no types.
@@ -102,6 +131,16 @@ struct First<'p> {
     kind: Type,
     at: At,
     file: &'p Path,
+}
+
+/// What is wrong with a cell that decides where a row belongs, and whether it is looked at.
+fn unreadable<'c>(plan: &FilePlan, cells: &'c [Cell<'_>]) -> Option<&'c str> {
+    let filters = plan.filters.iter().map(|(place, _)| *place);
+    let mut places = filters.chain([plan.task, plan.split, plan.family].into_iter().flatten());
+    places.find_map(|place| match cells.get(place) {
+        Some(Cell::Bad(problem)) => Some(problem.as_str()),
+        _ => None,
+    })
 }
 
 /// Whether the filters let a row through: by the text of a cell, or by the number of its class.

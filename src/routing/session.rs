@@ -513,7 +513,9 @@ impl Session {
             }
             hidden = run.extend(&mut hook, decoder, (&[token], &[Part::Generated]), cancel)?;
             run.name_tokens(tokenizer, named);
-            if run.trace.tokens.last().is_some_and(|token| !token.text.is_empty()) {
+            // A character that is not finished is named anew with its rest.
+            let is_whole = |text: &str| !text.is_empty() && !text.ends_with('\u{fffd}');
+            if run.trace.tokens.last().is_some_and(|token| is_whole(&token.text)) {
                 named = run.ids.len();
             }
             if let Some(tokenizer) = tokenizer {

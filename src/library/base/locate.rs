@@ -87,7 +87,9 @@ pub fn locate_described(spec: &BaseSpec, root: &Path) -> Result<BaseLocation> {
         let path = root.join(path);
         if path.exists() {
             let model = check_model(&path)?;
-            if let Some(expected) = spec.sha256.as_deref() {
+            // What it is where the path leads nowhere has a sum of its own.
+            let elsewhere = spec.hub.is_some() || spec.package.is_some();
+            if let Some(expected) = spec.sha256.as_deref().filter(|_| !(elsewhere && model.is_dir())) {
                 if model.is_dir() {
                     let problem =
                         "is a folder, and the sha256 under [base] in library.toml is of one file: remove it";

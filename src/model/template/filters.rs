@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::ast::Operator;
 use super::eval::{Answer, Given, Interpreter};
 use super::formats::Case;
+use super::methods::is_space;
 use super::patterns;
 use super::value::{Value, number, sorted, type_name, whole};
 
@@ -157,7 +158,7 @@ impl Interpreter {
             "trim" => {
                 let [chars] = given.bind(name, ["chars"])?;
                 match chars.filter(|c| !matches!(c, Value::None)) {
-                    None => text.trim().into(),
+                    None => text.trim_matches(is_space).into(),
                     Some(chars) => {
                         let chars = self.characters(&chars)?;
                         text.trim_matches(|c| chars.contains(&c)).into()
@@ -243,7 +244,7 @@ impl Interpreter {
                         _ => {}
                     }
                 }
-                made.split_whitespace().collect::<Vec<_>>().join(" ")
+                made.split(is_space).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
             }
             "urlencode" => {
                 self.heap.meter.take(2 * text.len() as u64)?;
@@ -273,7 +274,14 @@ impl Interpreter {
 
     /// Python's `str.replace`.
     pub fn replaced(&mut self, text: &str, old: &str, new: &str, count: Option<usize>) -> Answer<Value> {
-        let found = if old.is_empty() { text.chars().count() + 1 } else { text.matches(old).count() };
+        self.heap.meter.step(1 + old.len() as u64 / 64)?;
+        let found = if old.len() > text.len() {
+            0
+        } else if old.is_empty() {
+            text.chars().count() + 1
+        } else {
+            text.matches(old).count()
+        };
         let found = found.min(count.unwrap_or(usize::MAX));
         self.heap.meter.take((new.len() as u64).saturating_mul(found as u64) + text.len() as u64)?;
         self.heap.text(text.replacen(old, new, found))

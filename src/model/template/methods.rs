@@ -13,6 +13,11 @@ const STRIPPING: [&str; 3] = ["strip", "lstrip", "rstrip"];
 const BREAKS: [char; 10] =
     ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
 
+/// Python's whitespace, which has the separators of ASCII.
+pub(super) fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
+}
+
 /// The characters of a text from one to before another, counted as Python counts them, and how many are before these;
 /// `None` where the first is behind the end or the second.
 fn window(text: &str, from: Option<i64>, to: Option<i64>) -> Option<(usize, &str)> {
@@ -160,7 +165,7 @@ impl Interpreter {
         };
         let strips = |c: char| match &stripped {
             Some(chars) => chars.contains(&c),
-            None => c.is_whitespace(),
+            None => is_space(c),
         };
         // The part of the text from the second argument on, to the third, and how many characters are before it.
         let part = || window(text, number(1), number(2));
@@ -268,10 +273,13 @@ impl Interpreter {
             }
             "find" | "rfind" | "index" | "rindex" => {
                 let wanted = needed(0)?;
-                let found = part().and_then(|(before, part)| {
-                    let at = if name.starts_with('r') { part.rfind(&*wanted) } else { part.find(&*wanted) };
-                    at.map(|at| before + part[..at].chars().count())
-                });
+                self.heap.meter.step(1 + wanted.len() as u64 / 64)?;
+                let found =
+                    part().filter(|(_, part)| wanted.len() <= part.len()).and_then(|(before, part)| {
+                        let at =
+                            if name.starts_with('r') { part.rfind(&*wanted) } else { part.find(&*wanted) };
+                        at.map(|at| before + part[..at].chars().count())
+                    });
                 return match found {
                     Some(at) => Ok(Value::Int(at as i64)),
                     None if name.ends_with("find") => Ok(Value::Int(-1)),
@@ -280,7 +288,8 @@ impl Interpreter {
             }
             "count" => {
                 let wanted = needed(0)?;
-                let count = match part() {
+                self.heap.meter.step(1 + wanted.len() as u64 / 64)?;
+                let count = match part().filter(|(_, part)| wanted.len() <= part.len()) {
                     None => 0,
                     Some((_, part)) if wanted.is_empty() => part.chars().count() + 1,
                     Some((_, part)) => part.matches(&*wanted).count(),
@@ -318,6 +327,7 @@ impl Interpreter {
                 if by.is_empty() {
                     return Err("empty separator".into());
                 }
+                self.heap.meter.step(1 + by.len() as u64 / 64)?;
                 let found = if name == "partition" { text.split_once(&*by) } else { text.rsplit_once(&*by) };
                 let (before, middle, after) = match found {
                     Some((before, after)) => (before, &*by, after),
@@ -333,7 +343,7 @@ impl Interpreter {
             "isalnum" => return all(char::is_alphanumeric),
             "isalpha" => return all(char::is_alphabetic),
             "isdigit" | "isdecimal" | "isnumeric" => return all(char::is_numeric),
-            "isspace" => return all(char::is_whitespace),
+            "isspace" => return all(is_space),
             "isascii" => return Ok(Value::Bool(text.is_ascii())),
             "isprintable" => return Ok(Value::Bool(!text.chars().any(char::is_control))),
             "isidentifier" => {
@@ -356,6 +366,7 @@ impl Interpreter {
 
     fn split(&mut self, text: &str, by: Option<&str>, most: i64, from_end: bool) -> Answer<Value> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
+        self.heap.meter.step(1 + by.map_or(0, str::len) as u64 / 64)?;
         let mut parts: Vec<&str> = Vec::new();
         match by {
             Some("") => return Err("empty separator".into()),
@@ -365,12 +376,12 @@ impl Interpreter {
             }
             Some(by) => parts.extend(text.splitn(most.saturating_add(1), by)),
             None if from_end => {
-                let mut rest = text.trim_end();
+                let mut rest = text.trim_end_matches(is_space);
                 while !rest.is_empty() && parts.len() < most {
-                    let at = rest.rfind(char::is_whitespace);
+                    let at = rest.rfind(is_space);
                     let from = at.map_or(0, |at| at + rest[at..].chars().next().map_or(1, char::len_utf8));
                     parts.push(&rest[from..]);
-                    rest = rest[..from].trim_end();
+                    rest = rest[..from].trim_end_matches(is_space);
                 }
                 if !rest.is_empty() {
                     parts.push(rest);
@@ -378,11 +389,11 @@ impl Interpreter {
                 parts.reverse();
             }
             None => {
-                let mut rest = text.trim_start();
+                let mut rest = text.trim_start_matches(is_space);
                 while !rest.is_empty() && parts.len() < most {
-                    let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+                    let end = rest.find(is_space).unwrap_or(rest.len());
                     parts.push(&rest[..end]);
-                    rest = rest[end..].trim_start();
+                    rest = rest[end..].trim_start_matches(is_space);
                 }
                 if !rest.is_empty() {
                     parts.push(rest);

@@ -119,6 +119,7 @@ fn whatever_a_template_does_it_ends_soon() {
 fn texts_are_searched_and_numbers_are_sorted_as_python_does() {
     let lines = [("t".to_string(), Input::Text("a\u{b}b\r\nc\rd\n".into()))];
     for (source, expected) in [
+        ("'\\x1ca b\\x1f'.split()", "['a', 'b']"),
         ("'abcabc'.find('a', 1)", "3"),
         ("'abcabc'.count('a', 1)", "1"),
         ("'abcabc'.count('', 1)", "6"),
@@ -143,6 +144,8 @@ fn texts_are_searched_and_numbers_are_sorted_as_python_does() {
         assert_eq!(render(&format!("{{{{ {source} }}}}"), &lines).as_deref(), Ok(expected), "{source}");
     }
     assert!(render("{{ [1, 'a', 2, 'b', 3] | sort }}", &[]).is_err());
+    let needle = "{% set n = 'a' * 2000000 %}{% for i in range(20000) %}{{ 'b'.find(n) }}{% endfor %}";
+    assert_eq!(render(needle, &[]), Err("it takes too many steps".into()));
 }
 
 #[test]

@@ -179,10 +179,10 @@ fn libraries(out: &mut String, found: &Found) {
             markdown_cell(&real.library.name)
         );
     }
-    // What is made here is made alike.
-    let given = found.libraries.iter().find(|found| found.library.given);
-    let made = found.libraries.iter().find(|found| !found.library.given);
-    if let Some((given, made)) = given.zip(made).filter(|(given, made)| given.trained != made.trained) {
+    // Libraries of clusters are trained on as much of each task as the experts of single tasks would be here.
+    let given = found.libraries.iter().find(|found| found.library.given && found.trained > 0);
+    let made = found.libraries.iter().find(|found| matches!(found.library.making, Making::Clusters(_)));
+    if let Some((given, made)) = given.zip(made).filter(|(given, made)| differ(given.trained, made.trained)) {
         let _ = writeln!(
             out,
             "Warning: {} was trained on {} and {} on {}: they do not differ only in what their experts learned together.\n",
@@ -195,6 +195,11 @@ fn libraries(out: &mut String, found: &Found) {
     for (library, warning) in found.warnings() {
         let _ = writeln!(out, "Warning: {}: {}\n", markdown_cell(library), markdown_cell(warning));
     }
+}
+
+/// Whether the last batches of epochs are not all that differs.
+fn differ(one: usize, other: usize) -> bool {
+    one.abs_diff(other) * 50 > one.max(other)
 }
 
 fn scores(out: &mut String, found: &Found, report: &EvalReport) {

@@ -118,6 +118,20 @@ fn lines_that_are_no_objects_can_be_left_out() {
     spec.skip_bad = true;
     let report = run(&spec).unwrap();
     assert_eq!((report.kept, report.dropped.words().as_str()), (1, "4 no examples"));
+    // Also where a column says where a row belongs.
+    let row = |split: &str| {
+        format!(
+            "{{\"question\":\"q {split}\",\"answer\":\"a\",\"split\":\"{split}\",\"task\":\"one\",\"lang\":\"en\"}}\n"
+        )
+    };
+    let lines = [row("train"), "{\"question\":\n".into(), row("test"), row("validation")].concat();
+    refused("a.jsonl", lines.clone(), &["line 2", "not valid JSON"]);
+    let desk = Desk::new();
+    let mut spec = desk.spec(desk.write("a.jsonl", lines));
+    (spec.skip_bad, spec.filters) = (true, vec![("lang".into(), "en".into())]);
+    let report = run(&spec).unwrap();
+    let counts = (report.kept, report.filtered, report.dropped.words());
+    assert_eq!(counts, (3, 0, "1 no examples".into()));
     // Where none is one, the first says what the file is not.
     refused("a.jsonl", "<html>\n<body>\n", &["line 1", "not valid JSON"]);
     refused("a.json", "[]", &["has no rows with fields"]);
