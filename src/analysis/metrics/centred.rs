@@ -14,7 +14,7 @@ pub(super) static METRIC: MetricSpec = MetricSpec {
     uses_sparsity: false,
     equal_ranks: true,
     centred: true,
-    of_other_seeds: "their A and B are nearly orthogonal, whatever they learnt",
+    of_other_seeds: "their A and B are nearly orthogonal, whatever they learnt; --metric delta still tells them apart",
     of_zeros: "nothing tells it from the mean of all experts",
     product: Product::Flat,
     embedding: None,

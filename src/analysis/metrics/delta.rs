@@ -12,7 +12,7 @@ pub(super) static METRIC: MetricSpec = MetricSpec {
     uses_sparsity: false,
     equal_ranks: false,
     centred: false,
-    of_other_seeds: "their input directions differ from the start",
+    of_other_seeds: "their ΔW have less in common, also where they learnt alike",
     of_zeros: "ΔW is zero",
     product: Product::Delta,
     embedding: None,

@@ -12,7 +12,7 @@ pub(super) static METRIC: MetricSpec = MetricSpec {
     uses_sparsity: false,
     equal_ranks: true,
     centred: false,
-    of_other_seeds: "their A and B are nearly orthogonal, whatever they learnt",
+    of_other_seeds: "their A and B are nearly orthogonal, whatever they learnt; --metric delta still tells them apart",
     of_zeros: "all entries are zero",
     product: Product::Flat,
     embedding: None,
