@@ -75,6 +75,7 @@ const DATA: usize = 112;
 /// Places in [`sound`].
 const WEIGHTS: usize = 1;
 const MANIFEST: usize = 2;
+const PROVENANCE: usize = 3;
 
 /// What is done to a file's bytes.
 #[derive(Clone, Debug)]
@@ -181,6 +182,12 @@ fn write(root: &Path, files: &[(&str, Vec<u8>)]) -> usize {
 /// up to 16,384 of 72 bytes.
 const CONSTANT: usize = (1 << 20) + 16_384 * 72;
 
+/// Bytes that may be held for each byte of the files. An `expert.toml` may name thousands of tasks: every other byte of it
+/// may begin a token, and while the vector of tokens doubles, half of the old one is there, too.
+fn share(file: usize) -> usize {
+    if file == PROVENANCE { 4 + 72 + 36 } else { 4 }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, max_shrink_iters: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -198,7 +205,7 @@ proptest! {
         }
         let size = write(root.path(), &files);
         let (peak, opened) = counting::peak(|| Library::open(root.path()));
-        prop_assert!(peak <= 4 * size + CONSTANT, "{} bytes for files of {}", peak, size);
+        prop_assert!(peak <= share(file) * size + CONSTANT, "{} bytes for files of {}", peak, size);
         match opened {
             Ok(library) => {
                 let expert = &library.experts[0];

@@ -163,8 +163,7 @@ impl Provenance {
     /// Name of the file in an expert's folder.
     pub const FILE: &str = "expert.toml";
     /// Largest file that is read: of an expert that has learned 10,000 tasks or was merged from as many.
-    pub(super) const MOST_BYTES: u64 = 8 << 20;
-    const MOST_TOKENS: usize = 1_000_000;
+    pub(super) const MOST_BYTES: u64 = 4 << 20;
 
     /// Reads the file's text. The error is a reason on one line.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
@@ -175,7 +174,7 @@ impl Provenance {
                 size(Self::MOST_BYTES)
             ));
         }
-        small_toml::parse_up_to(Self::MOST_TOKENS, bytes)
+        small_toml::parse_long(bytes)
     }
 
     /// What it says that was learned, also before this training, and what the examples were drawn from.

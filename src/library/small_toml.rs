@@ -1,5 +1,7 @@
 //! TOML from strangers, with memory in proportion to its size.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde::de::DeserializeOwned;
 
 use crate::text::short;
@@ -13,13 +15,21 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     parse_up_to(MAX_TOKENS, bytes)
 }
 
-/// [`parse`] of a file with up to so many tokens.
-pub(super) fn parse_up_to<T: DeserializeOwned>(most: usize, bytes: &[u8]) -> Result<T, String> {
+/// Held while a file with more tokens than [`MAX_TOKENS`] is read, so that many of them take the memory of one.
+static LARGE: Mutex<()> = Mutex::new(());
+
+/// [`parse`] of a file that a program writes and that may be long: every other byte may begin a token.
+pub(super) fn parse_long<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    parse_up_to((bytes.len() / 2).max(MAX_TOKENS), bytes)
+}
+
+fn parse_up_to<T: DeserializeOwned>(most: usize, bytes: &[u8]) -> Result<T, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string())?;
     let tokens = tokens(text);
     if tokens > most {
         return Err(format!("has {tokens} words and signs: at most {most} make sense"));
     }
+    let _one = (tokens > MAX_TOKENS).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
     toml::from_str(text).map_err(|error| located(&error, text))
 }
 
